@@ -1,0 +1,121 @@
+//! What the caller decides about a compilation: plain data.
+
+/// Instruction set of the executable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Arch {
+    /// x86_64.
+    X86_64,
+    /// aarch64.
+    Aarch64,
+    /// riscv64.
+    Riscv64,
+}
+
+impl Arch {
+    /// Every instruction set.
+    pub const ALL: &[Arch] = &[Arch::X86_64, Arch::Aarch64, Arch::Riscv64];
+
+    /// Its name, as everywhere in elfin.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Arch::X86_64 => "x86_64",
+            Arch::Aarch64 => "aarch64",
+            Arch::Riscv64 => "riscv64",
+        }
+    }
+
+    /// Largest page size of its kernels, in bytes: segments must agree with the file modulo this.
+    #[must_use]
+    pub const fn max_page_size(self) -> u64 {
+        match self {
+            Arch::X86_64 | Arch::Riscv64 => 0x1000,
+            Arch::Aarch64 => 0x1_0000,
+        }
+    }
+}
+
+/// Optimisation level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum OptLevel {
+    /// Compile quickly: no optimisation, one-pass register allocation.
+    O0,
+    /// No mid-end optimisation, full register allocation.
+    O1,
+    /// The default: all optimisations.
+    #[default]
+    O2,
+    /// As `O2`, but prefer smaller code.
+    Os,
+}
+
+/// How accesses of 32-bit memories are kept inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum MemoryMode {
+    /// 8 GiB of address space are reserved for each memory; no access needs a check.
+    #[default]
+    Guarded,
+    /// Explicit bounds checks, no reservation.
+    Checked,
+}
+
+/// How generated code finds instance state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Addressing {
+    /// At addresses decided before code generation.
+    #[default]
+    Fixed,
+    /// Through a context pointer that every function receives.
+    Context,
+}
+
+/// What to do with an import that nothing provides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum UnknownImports {
+    /// Refuse the program.
+    #[default]
+    Error,
+    /// Functions trap when called; anything else is refused.
+    Trap,
+}
+
+/// Options of a compilation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Options {
+    /// Target instruction set.
+    pub arch: Arch,
+    /// Optimisation level.
+    pub opt_level: OptLevel,
+    /// Guarded or checked memories.
+    pub memory: MemoryMode,
+    /// Fixed addresses or a context pointer.
+    pub addressing: Addressing,
+    /// Upper limit of every linear memory, in bytes.
+    pub max_memory: Option<u64>,
+    /// Size of the guest's stack in bytes; rounded up to 64 KiB.
+    pub max_stack: u64,
+    /// What to do with unknown imports.
+    pub unknown_imports: UnknownImports,
+    /// Export of the main module to call after instantiation, instead of `_start`.
+    pub invoke: Option<String>,
+}
+
+/// Stack size when nothing is said: 8 MiB, as the main thread of a native process.
+pub const DEFAULT_MAX_STACK: u64 = 8 << 20;
+
+impl Options {
+    /// The defaults for `arch`.
+    #[must_use]
+    pub fn new(arch: Arch) -> Self {
+        Self {
+            arch,
+            opt_level: OptLevel::default(),
+            memory: MemoryMode::default(),
+            addressing: Addressing::default(),
+            max_memory: None,
+            max_stack: DEFAULT_MAX_STACK,
+            unknown_imports: UnknownImports::default(),
+            invoke: None,
+        }
+    }
+}
