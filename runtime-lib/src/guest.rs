@@ -1,0 +1,1 @@
+//! Guest pointer → checked slice; the only such place.

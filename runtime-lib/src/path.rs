@@ -1,0 +1,1 @@
+//! Paths below a granted directory: both resolvers behind one function.

@@ -1,0 +1,1 @@
+//! The sealed policy block, as the runtime reads it.
