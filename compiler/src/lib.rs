@@ -5,7 +5,13 @@
 //! program headers or system calls.
 
 pub mod error;
+pub mod fold;
+pub mod layout;
+pub mod module;
 pub mod options;
+pub mod parse;
+pub mod program;
+pub mod usage;
 
 pub use error::{Error, Place, Printable, Result};
 pub use options::*;
@@ -37,6 +43,8 @@ pub struct Placement {
 pub struct AddressMap {
     /// Bytes kept before the instance state for the file header and program headers.
     pub header_size: u64,
+    /// Where read-only data and code begin.
+    pub image_base: u64,
     /// One past the last address that read-only data and code may take.
     pub image_end: u64,
     /// Lowest address and size of the guest's stack.

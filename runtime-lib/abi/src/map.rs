@@ -7,8 +7,9 @@
 //! ```text
 //! 0x0010_0000  STATE_BASE   RW  file offset 0: ELF header, program headers, instance state, folded
 //!                               tables; behind it in the same segment the runtime's .data and .bss
-//! 0x0200_0000  IMAGE_BASE   R   read-only data, then RX code
-//! 0x1000_0000  MEMORY_BASE      linear memories, MEMORY_STRIDE apart; then large tables; then the stack
+//! 0x0200_0000  STATE_END        STACK_GUARD bytes that stay unmapped, then RW the guest's stack
+//!              (computed)   R   read-only data, then RX code
+//! 0x1000_0000  MEMORY_BASE      linear memories, MEMORY_STRIDE apart; then large tables
 //! ```
 //!
 //! The first file page is mapped at `STATE_BASE`, so instance state needs no padding in the file on
@@ -18,16 +19,15 @@
 /// the usual `vm.mmap_min_addr`.
 pub const STATE_BASE: u64 = 0x0010_0000;
 
-/// One past the last address that the state segment (with the runtime's own data) may take.
+/// One past the last address that the state segment (with the runtime's own data) may take. The stack
+/// lies above, below every linear memory: an emulator that reserves the whole range from an
+/// executable's first segment to its last then leaves the memories' address space free.
 pub const STATE_END: u64 = 0x0200_0000;
-
-/// Where read-only data and code begin.
-pub const IMAGE_BASE: u64 = 0x0200_0000;
 
 /// Linear memory 0. Below 2 GiB, so that on x86_64 it folds into the displacement of an access.
 pub const MEMORY_BASE: u64 = 0x1000_0000;
 
-/// Linear memory 0 of a program whose code would not fit below [`MEMORY_BASE`].
+/// Linear memory 0 of a program whose code and stack would not fit below [`MEMORY_BASE`].
 pub const MEMORY_BASE_LARGE: u64 = 0x6000_0000;
 
 /// Address space reserved for a guarded 32-bit memory: 4 GiB of index, 4 GiB of static offset, and a

@@ -1,0 +1,301 @@
+//! Constant segments → initial images, and what is left to do at start.
+//!
+//! In: a [`Program`] and its [`Usage`]. Out: for each memory the bytes it begins with, for each table the
+//! entries, and for each instance the steps that could not be folded, in the specification's order (core
+//! spec, 4.5.4 Instantiation: element segments, data segments, start function).
+//!
+//! An active segment is folded when nothing can tell the difference: no code runs before it is applied, or
+//! nobody but its own instance can see the memory or table. A segment that is out of bounds is a step that
+//! traps, and nothing after it is folded or done.
+
+use crate::options::Arch;
+use crate::program::{Callee, Constant, DataId, ElementId, FuncId, Program, evaluate};
+use crate::usage::{Usage, code_runs_before};
+use elfin_abi::trap::TrapCode;
+use std::collections::BTreeMap;
+
+/// What memories and tables begin with, and the steps that remain.
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// One for each memory.
+    pub memories: Vec<MemoryImage>,
+    /// Entries of each table up to the last that is not null.
+    pub tables: Vec<Vec<Option<Callee>>>,
+    /// What is left to do, in order, over all instances.
+    pub steps: Vec<Step>,
+}
+
+/// The initial image of a memory: what is mapped from the file and what is copied.
+#[derive(Debug, Default)]
+pub struct MemoryImage {
+    /// Runs mapped from the file: ascending, each beginning at a multiple of the target's largest page
+    /// size. Between two runs the memory is zero.
+    pub mapped: Vec<Run>,
+    /// Runs too small for a mapping of their own: copied at start.
+    pub copied: Vec<Run>,
+}
+
+/// Bytes at an offset of a memory.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Offset in the memory.
+    pub offset: u64,
+    /// The bytes; neither the first nor the last page of them is all zero.
+    pub bytes: Vec<u8>,
+}
+
+/// Something to be done when the program starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Copy an active data segment into its memory; it is known to fit.
+    CopyData(DataId),
+    /// Copy an active element segment into its table; it is known to fit.
+    CopyElements(ElementId),
+    /// Call a start function.
+    Start(FuncId),
+    /// Call a start function that is an import.
+    StartImport(Callee),
+    /// Instantiation fails.
+    Trap(TrapCode),
+}
+
+/// Tables with more entries than this are not folded but filled at start.
+const MAX_FOLDED_ENTRIES: u64 = 1 << 20;
+
+/// A run shorter than this is copied at start: its page in the file would cost more bytes than it has, and
+/// the copy (about 0.1 µs for 4 KiB) less time than a mapping of its own (about 1 µs at exec).
+const fn min_mapped(arch: Arch) -> u64 {
+    let page = arch.max_page_size();
+    if page > 0x4000 { page } else { 0x4000 }
+}
+
+/// Most runs that are mapped for one program: each costs a program header and a mapping at exec.
+const MAX_MAPPED_RUNS: usize = 8;
+
+/// Two runs closer than this are one, the zeros between them in the file.
+const MERGE_GAP: u64 = 0x2_0000;
+
+/// A run farther than this from the one before it is copied: the space between two mapped runs is
+/// mapped as well, and would count as committed memory.
+const MAX_MAPPED_GAP: u64 = 256 << 20;
+
+/// Granule of the sparse image.
+const PAGE: u64 = 0x1000;
+
+/// Folds what can be folded.
+#[must_use]
+pub fn fold(program: &Program<'_>, usage: &Usage, arch: Arch) -> Folded {
+    let mut sparse: Vec<Sparse> = program.memories.iter().map(|_| Sparse::default()).collect();
+    let mut tables: Vec<Vec<Option<Callee>>> = program
+        .tables
+        .iter()
+        .map(|table| match table.init {
+            Constant::Function(callee) if table.initial <= MAX_FOLDED_ENTRIES => {
+                vec![Some(callee); table.initial as usize]
+            }
+            _ => Vec::new(),
+        })
+        .collect();
+    let steps = fold_segments(program, usage, &mut sparse, &mut tables);
+    let mut left = MAX_MAPPED_RUNS;
+    let memories = sparse.into_iter().map(|image| image.into_runs(arch, &mut left)).collect();
+    Folded { memories, tables, steps }
+}
+
+fn fold_segments(
+    program: &Program<'_>,
+    _usage: &Usage,
+    memories: &mut [Sparse],
+    tables: &mut [Vec<Option<Callee>>],
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (position, instance) in program.instances.iter().enumerate() {
+        let id = crate::program::InstanceId(position as u32);
+        let silent = !code_runs_before(program, id);
+        for (i, element) in instance.module.elements.iter().enumerate() {
+            let segment = instance.first_element + i as u32;
+            let Some((table, offset)) = program.elements[segment as usize].active else { continue };
+            let table_info = &program.tables[table as usize];
+            let end = offset + element.items.len() as u64;
+            if end > table_info.initial {
+                steps.push(Step::Trap(TrapCode::TableOutOfBounds));
+                return steps;
+            }
+            let folds = (silent || table_info.instance == id) && table_info.initial <= MAX_FOLDED_ENTRIES;
+            if !folds {
+                steps.push(Step::CopyElements(ElementId(segment)));
+                continue;
+            }
+            let entries = &mut tables[table as usize];
+            for (slot, item) in (offset as usize..).zip(&element.items) {
+                let entry = match evaluate(&program.globals, instance, item) {
+                    Constant::Function(callee) => Some(callee),
+                    Constant::Null | Constant::Bits(_) => None,
+                };
+                if slot >= entries.len() {
+                    entries.resize(slot + 1, None);
+                }
+                entries[slot] = entry;
+            }
+        }
+        for (i, data) in instance.module.data.iter().enumerate() {
+            let segment = instance.first_data + i as u32;
+            let Some((memory, offset)) = program.data[segment as usize].active else { continue };
+            let memory_info = &program.memories[memory as usize];
+            let end = offset + data.bytes.len() as u64;
+            if end > memory_info.initial {
+                steps.push(Step::Trap(TrapCode::MemoryOutOfBounds));
+                return steps;
+            }
+            if silent || memory_info.instance == id {
+                memories[memory as usize].write(offset, data.bytes);
+            } else {
+                steps.push(Step::CopyData(DataId(segment)));
+            }
+        }
+        if let Some(start) = instance.module.start {
+            steps.push(match instance.functions[start as usize] {
+                Callee::Defined(id) => Step::Start(id),
+                callee => Step::StartImport(callee),
+            });
+        }
+    }
+    steps
+}
+
+/// A memory of which only the pages that something was written to exist.
+#[derive(Default)]
+struct Sparse {
+    pages: BTreeMap<u64, Box<[u8; PAGE as usize]>>,
+}
+
+impl Sparse {
+    fn write(&mut self, mut offset: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let within = (offset % PAGE) as usize;
+            let len = bytes.len().min(PAGE as usize - within);
+            let (now, rest) = bytes.split_at(len);
+            let page = offset / PAGE;
+            // Zeros into a page that does not exist change nothing.
+            if self.pages.contains_key(&page) || now.iter().any(|b| *b != 0) {
+                let page = self.pages.entry(page).or_insert_with(|| Box::new([0; PAGE as usize]));
+                page[within..within + len].copy_from_slice(now);
+            }
+            offset += len as u64;
+            bytes = rest;
+        }
+    }
+
+    fn into_runs(mut self, arch: Arch, mappings_left: &mut usize) -> MemoryImage {
+        self.pages.retain(|_, page| page.iter().any(|b| *b != 0));
+        // Runs of pages, those close to each other taken together.
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for page in self.pages.keys() {
+            match runs.last_mut() {
+                Some((_, end)) if (page - *end) * PAGE <= MERGE_GAP => *end = page + 1,
+                _ => runs.push((*page, page + 1)),
+            }
+        }
+        let mut image = MemoryImage::default();
+        let mut last_end = None;
+        for (first, end) in runs {
+            let start = first * PAGE / arch.max_page_size() * arch.max_page_size();
+            let near = last_end.is_none_or(|last| start.saturating_sub(last) <= MAX_MAPPED_GAP);
+            let overlaps = last_end.is_some_and(|last| start < last);
+            if (end - first) * PAGE >= min_mapped(arch) && *mappings_left > 0 && near && !overlaps {
+                *mappings_left -= 1;
+                image.mapped.push(self.run(start, first, end));
+                last_end = Some((end * PAGE).next_multiple_of(arch.max_page_size()));
+            } else {
+                // Page by page, so that zeros between merged pages are not copied.
+                for page in first..end {
+                    if self.pages.contains_key(&page) {
+                        image.copied.push(self.trimmed(page));
+                    }
+                }
+            }
+        }
+        image.copied = join(image.copied);
+        image
+    }
+
+    fn run(&self, start: u64, first: u64, end: u64) -> Run {
+        let mut bytes = vec![0; (end * PAGE - start) as usize];
+        for (page, contents) in self.pages.range(first..end) {
+            let at = (page * PAGE - start) as usize;
+            bytes[at..at + PAGE as usize].copy_from_slice(&contents[..]);
+        }
+        let len = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+        bytes.truncate(len);
+        Run { offset: start, bytes }
+    }
+
+    fn trimmed(&self, page: u64) -> Run {
+        let contents = &self.pages[&page];
+        let first = contents.iter().position(|b| *b != 0).unwrap_or(0);
+        let last = contents.iter().rposition(|b| *b != 0).unwrap_or(0);
+        Run { offset: page * PAGE + first as u64, bytes: contents[first..=last].to_vec() }
+    }
+}
+
+/// Joins runs that are closer than the record of a separate copy is long.
+fn join(runs: Vec<Run>) -> Vec<Run> {
+    const RECORD: u64 = size_of::<elfin_abi::program::Copy>() as u64;
+    let mut joined: Vec<Run> = Vec::new();
+    for run in runs {
+        match joined.last_mut() {
+            Some(last) if run.offset - (last.offset + last.bytes.len() as u64) <= RECORD => {
+                last.bytes.resize((run.offset - last.offset) as usize, 0);
+                last.bytes.extend_from_slice(&run.bytes);
+            }
+            _ => joined.push(run),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(writes: &[(u64, &[u8])], arch: Arch) -> MemoryImage {
+        let mut sparse = Sparse::default();
+        for (offset, bytes) in writes {
+            sparse.write(*offset, bytes);
+        }
+        sparse.into_runs(arch, &mut 8)
+    }
+
+    #[test]
+    fn a_small_image_is_copied_without_its_zeros() {
+        let image = runs(&[(8, b"\0\0hello\0")], Arch::X86_64);
+        assert!(image.mapped.is_empty());
+        assert_eq!(image.copied, [Run { offset: 10, bytes: b"hello".to_vec() }]);
+    }
+
+    #[test]
+    fn a_large_image_is_mapped_from_a_page_boundary() {
+        let bytes = vec![7; 0x2_0000];
+        for arch in Arch::ALL {
+            let image = runs(&[(0x1_0400, &bytes)], *arch);
+            assert!(image.copied.is_empty());
+            let [run] = &image.mapped[..] else { panic!("one run") };
+            assert_eq!(run.offset, 0x1_0000);
+            assert_eq!(run.bytes.len(), 0x2_0400);
+            assert!(run.bytes[..0x400].iter().all(|b| *b == 0));
+        }
+    }
+
+    #[test]
+    fn later_zeros_overwrite() {
+        let image = runs(&[(0, &[1, 2, 3, 4]), (1, &[0, 0, 0])], Arch::X86_64);
+        assert_eq!(image.copied, [Run { offset: 0, bytes: vec![1] }]);
+    }
+
+    #[test]
+    fn the_far_end_of_memory_costs_nothing_between() {
+        let image = runs(&[(0, &[1]), (0xffff_fff6, &[2; 10])], Arch::X86_64);
+        assert!(image.mapped.is_empty());
+        assert_eq!(image.copied.len(), 2);
+    }
+}

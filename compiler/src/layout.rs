@@ -1,0 +1,268 @@
+//! Where instance state, memories, tables and the stack lie. The only place that decides addresses.
+//!
+//! In: a [`Program`], its [`Usage`] and what was folded. Out: a [`Layout`], plain offsets and addresses
+//! that translation asks for and that the linker is told. One block of state serves all instances of the
+//! program. With [`Addressing::Fixed`] code finds it at a constant address, with [`Addressing::Context`]
+//! through a parameter; the offsets within it are the same.
+
+use crate::error::{Error, Result};
+use crate::fold::Folded;
+use crate::options::{Addressing, Arch, MemoryMode, Options};
+use crate::program::{Constant, GlobalId, MemoryId, Program, TableId};
+use crate::usage::Usage;
+use elfin_abi::map;
+use elfin_abi::state::{FuncRef, MemoryDescriptor, SegmentDescriptor, TableDescriptor};
+
+/// Where everything lies.
+#[derive(Debug)]
+pub struct Layout {
+    /// How code finds the state block.
+    pub addressing: Addressing,
+    /// Bytes of file and program headers before the state block.
+    pub header_size: u64,
+    /// One for each memory.
+    pub memories: Vec<MemoryPlace>,
+    /// One for each table.
+    pub tables: Vec<TablePlace>,
+    /// One for each global.
+    pub globals: Vec<GlobalPlace>,
+    /// Offset of each data segment's descriptor, for those that instructions use.
+    pub data: Vec<Option<u32>>,
+    /// Offset of each element segment's descriptor, likewise.
+    pub elements: Vec<Option<u32>>,
+    /// Bytes of the state block.
+    pub state_size: u64,
+    /// Lowest address and size of the guest's stack.
+    pub stack: (u64, u64),
+    /// Where read-only data and code begin.
+    pub image_base: u64,
+    /// One past the last address they may take.
+    pub image_end: u64,
+}
+
+/// A memory's place.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryPlace {
+    /// Offset of its descriptor in the state block.
+    pub descriptor: u32,
+    /// Address of byte 0.
+    pub base: u64,
+    /// Bytes of address space reserved; 0 when accesses are checked instead.
+    pub reservation: u64,
+}
+
+/// A table's place.
+#[derive(Clone, Copy, Debug)]
+pub struct TablePlace {
+    /// Offset of its descriptor in the state block.
+    pub descriptor: u32,
+    /// Offset of entry 0 in the state block, or its address in a reservation of its own.
+    pub entries: Entries,
+    /// Entries it has room for.
+    pub capacity: u64,
+    /// Its length never changes.
+    pub fixed_length: bool,
+    /// Its entries never change.
+    pub constant: bool,
+}
+
+/// Where a table's entries are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entries {
+    /// At an offset of the state block.
+    State(u32),
+    /// At an address, in a reservation that is mapped at start.
+    Reserved(u64),
+}
+
+/// A global's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GlobalPlace {
+    /// It never changes.
+    Constant(Constant),
+    /// Offset in the state block.
+    Slot(u32),
+}
+
+/// Tables with more room than this get a reservation of their own.
+const MAX_STATE_ENTRIES: u64 = 1 << 13;
+/// A table that never grows may be this large and still lie in the state block.
+const MAX_STATE_FIXED_ENTRIES: u64 = 1 << 19;
+/// All tables in the state block together: the runtime's own data follow it.
+const MAX_STATE_BYTES: u64 = 16 << 20;
+/// Room for growth where the program declares no maximum.
+const DEFAULT_GROWTH_ENTRIES: u64 = 1 << 24;
+/// Granule of reservations and of the stack.
+const GRANULE: u64 = 0x1_0000;
+/// Largest `--max-stack`.
+pub const MAX_STACK: u64 = 1 << 30;
+/// Bytes of machine code and tables expected of a byte of Wasm, at most.
+const EXPANSION: u64 = 16;
+
+impl Layout {
+    /// Address of the state block.
+    #[must_use]
+    pub const fn state(&self) -> u64 {
+        map::STATE_BASE + self.header_size
+    }
+
+    /// Address of a table's entry 0.
+    #[must_use]
+    pub const fn table_address(&self, id: TableId) -> u64 {
+        match self.tables[id.0 as usize].entries {
+            Entries::State(offset) => self.state() + offset as u64,
+            Entries::Reserved(address) => address,
+        }
+    }
+
+    /// The memory that code addresses by a constant, if there is one.
+    #[must_use]
+    pub fn first_memory(&self) -> Option<MemoryId> {
+        (!self.memories.is_empty()).then_some(MemoryId(0))
+    }
+
+    /// A global's place.
+    #[must_use]
+    pub fn global(&self, id: GlobalId) -> GlobalPlace {
+        self.globals[id.index()]
+    }
+}
+
+struct Slots {
+    next: u64,
+}
+
+impl Slots {
+    fn take(&mut self, size: u32) -> u32 {
+        let at = self.next;
+        self.next += u64::from(size);
+        // Overflow is caught when the whole block is measured.
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
+}
+
+/// Decides where everything lies.
+///
+/// # Errors
+/// [`Error::LimitExceeded`] when the program's state, code or stack can't have a place.
+pub fn lay_out(program: &Program<'_>, usage: &Usage, folded: &Folded, options: &Options) -> Result<Layout> {
+    let limit = |message: String| Error::LimitExceeded { message, place: program.main().module.place() };
+    let mut slots = Slots { next: 0 };
+
+    // Globals first: they are the hottest, and small offsets are the cheapest.
+    let globals = program
+        .globals
+        .iter()
+        .zip(&usage.globals_set)
+        .map(|(global, set)| if *set { GlobalPlace::Slot(slots.take(8)) } else { GlobalPlace::Constant(global.init) })
+        .collect();
+
+    let stack_size = options.max_stack.max(GRANULE).next_multiple_of(GRANULE);
+    if stack_size > MAX_STACK {
+        return Err(limit(format!("a stack of {stack_size} bytes; the most is {MAX_STACK}")));
+    }
+    let stack = (map::STATE_END + map::STACK_GUARD, stack_size);
+    // A hole above the stack: the image begins on a page of its own.
+    let image_base = stack.0 + stack.1 + GRANULE;
+    let wasm: u64 = program.instances.iter().flat_map(|i| &i.module.bodies).map(|b| b.body.as_bytes().len() as u64).sum();
+    let needed = image_base + wasm * EXPANSION + (8 << 20);
+    let memory_base = if needed <= map::MEMORY_BASE { map::MEMORY_BASE } else { map::MEMORY_BASE_LARGE };
+
+    let mut next = memory_base;
+    let memories = program
+        .memories
+        .iter()
+        .map(|_| {
+            let base = next;
+            next += map::MEMORY_STRIDE;
+            let reservation = match options.memory {
+                MemoryMode::Guarded => map::GUARDED_RESERVATION,
+                MemoryMode::Checked => 0,
+            };
+            MemoryPlace { descriptor: slots.take(MemoryDescriptor::SIZE), base, reservation }
+        })
+        .collect();
+
+    let mut tables: Vec<TablePlace> = Vec::new();
+    for (i, table) in program.tables.iter().enumerate() {
+        let grown = usage.tables_grown[i];
+        let capacity = if grown {
+            let room = table.initial.max(DEFAULT_GROWTH_ENTRIES);
+            table.maximum.map_or(room, |maximum| maximum.min(room))
+        } else {
+            table.initial
+        };
+        tables.push(TablePlace {
+            descriptor: slots.take(TableDescriptor::SIZE),
+            entries: Entries::Reserved(0),
+            capacity,
+            fixed_length: !grown,
+            constant: !usage.tables_written[i] && !folded.steps.iter().any(|s| writes_table(program, s, i)),
+        });
+    }
+    let data = usage.data_used.iter().map(|used| used.then(|| slots.take(SegmentDescriptor::SIZE))).collect();
+    let elements = usage.elements_used.iter().map(|used| used.then(|| slots.take(SegmentDescriptor::SIZE))).collect();
+
+    for table in &mut tables {
+        let bytes = table.capacity * u64::from(FuncRef::SIZE);
+        let most = if table.fixed_length { MAX_STATE_FIXED_ENTRIES } else { MAX_STATE_ENTRIES };
+        if table.capacity <= most && slots.next + bytes <= MAX_STATE_BYTES {
+            table.entries = Entries::State(slots.next as u32);
+            slots.next += bytes;
+        } else {
+            table.entries = Entries::Reserved(next);
+            next += bytes.next_multiple_of(GRANULE) + GRANULE;
+        }
+    }
+    let state_size = slots.next;
+    if state_size > MAX_STATE_BYTES {
+        return Err(limit(format!("instance state of {state_size} bytes; the most is {MAX_STATE_BYTES}")));
+    }
+    let images: usize = folded.memories.iter().map(|m| m.mapped.len()).sum();
+    Ok(Layout {
+        addressing: options.addressing,
+        header_size: map::header_size(images),
+        memories,
+        tables,
+        globals,
+        data,
+        elements,
+        state_size,
+        stack,
+        image_base,
+        image_end: memory_base,
+    })
+}
+
+fn writes_table(program: &Program<'_>, step: &crate::fold::Step, table: usize) -> bool {
+    match step {
+        crate::fold::Step::CopyElements(id) => {
+            program.elements[id.index()].active.is_some_and(|(t, _)| t as usize == table)
+        }
+        _ => false,
+    }
+}
+
+/// How generated code gets at the base of a memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BaseAccess {
+    /// A constant below 2 GiB, which folds into an access's displacement.
+    Constant(u64),
+    /// The symbol of memory 0: two instructions that hoist out of loops.
+    Symbol,
+    /// A load from the memory's descriptor that hoists out of loops.
+    Load,
+}
+
+impl Layout {
+    /// How code for `arch` gets at the base of memory `id`.
+    #[must_use]
+    pub fn base_access(&self, id: MemoryId, arch: Arch) -> BaseAccess {
+        match (self.addressing, arch) {
+            (Addressing::Context, _) => BaseAccess::Load,
+            _ if id.0 != 0 => BaseAccess::Load,
+            (Addressing::Fixed, Arch::X86_64) => BaseAccess::Constant(self.memories[0].base),
+            (Addressing::Fixed, Arch::Aarch64 | Arch::Riscv64) => BaseAccess::Symbol,
+        }
+    }
+}

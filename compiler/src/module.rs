@@ -1,0 +1,243 @@
+//! A WebAssembly module, read and validated: data only.
+//!
+//! In: what `parse` found. Out: index spaces as vectors, imports first (core spec, 2.5 Modules). Nothing
+//! here knows which other modules there are or where anything will lie.
+
+use crate::error::Place;
+pub use wasmparser::{FuncType, GlobalType, MemoryType, RefType, TableType, ValType};
+
+/// A module that passed validation.
+#[derive(Debug)]
+pub struct Module<'a> {
+    /// What errors call it, and the name under which it is linked.
+    pub name: String,
+    /// Function types by type index; `None` for the types that no supported instruction can use.
+    pub types: Vec<Option<FuncType>>,
+    /// Imports in order.
+    pub imports: Vec<Import<'a>>,
+    /// Type index of each function, imported ones first.
+    pub functions: Vec<u32>,
+    /// How many of `functions` are imported.
+    pub imported_functions: u32,
+    /// Bodies of the defined functions.
+    pub bodies: Vec<Body<'a>>,
+    /// Tables, imported ones first.
+    pub tables: Vec<Table>,
+    /// How many of `tables` are imported.
+    pub imported_tables: u32,
+    /// Memories, imported ones first.
+    pub memories: Vec<MemoryType>,
+    /// How many of `memories` are imported.
+    pub imported_memories: u32,
+    /// Globals, imported ones first.
+    pub globals: Vec<Global>,
+    /// How many of `globals` are imported.
+    pub imported_globals: u32,
+    /// Exports in order.
+    pub exports: Vec<Export<'a>>,
+    /// The start function.
+    pub start: Option<u32>,
+    /// Element segments.
+    pub elements: Vec<Element>,
+    /// Data segments.
+    pub data: Vec<Data<'a>>,
+    /// Names of functions, from the name section.
+    pub function_names: Vec<Option<&'a str>>,
+}
+
+/// An import.
+#[derive(Debug)]
+pub struct Import<'a> {
+    /// Module name.
+    pub module: &'a str,
+    /// Name within it.
+    pub name: &'a str,
+    /// What kind of thing it is and its index in the index space of its kind.
+    pub item: Item,
+    /// Byte offset of the import.
+    pub offset: u64,
+}
+
+/// An export.
+#[derive(Debug)]
+pub struct Export<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it names.
+    pub item: Item,
+}
+
+/// A kind and an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// Function index.
+    Function(u32),
+    /// Table index.
+    Table(u32),
+    /// Memory index.
+    Memory(u32),
+    /// Global index.
+    Global(u32),
+}
+
+impl Item {
+    /// The specification's word for the kind.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Item::Function(_) => "function",
+            Item::Table(_) => "table",
+            Item::Memory(_) => "memory",
+            Item::Global(_) => "global",
+        }
+    }
+}
+
+/// A function body: where it is and what a first reading found in it.
+#[derive(Debug)]
+pub struct Body<'a> {
+    /// The body, locals and all.
+    pub body: wasmparser::FunctionBody<'a>,
+    /// What it uses.
+    pub summary: Summary,
+}
+
+/// What a function body uses: enough to tell what is reachable and what never changes, before any
+/// code is generated.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Functions it calls directly or takes a reference to, by index; sorted, without duplicates.
+    pub functions: Vec<u32>,
+    /// It has a `ref.func`: any of `functions` may be taken as a reference.
+    pub takes_references: bool,
+    /// Globals it sets.
+    pub globals_set: Vec<u32>,
+    /// Tables that it changes an entry of.
+    pub tables_written: Vec<u32>,
+    /// Tables that it grows.
+    pub tables_grown: Vec<u32>,
+    /// Passive data segments it reads or drops.
+    pub data: Vec<u32>,
+    /// Passive element segments it reads or drops.
+    pub elements: Vec<u32>,
+    /// Number of operators.
+    pub operators: u32,
+}
+
+/// A table and its initial entries.
+#[derive(Debug)]
+pub struct Table {
+    /// Its type.
+    pub ty: TableType,
+    /// Initial value of every entry; `None` is null.
+    pub init: Option<ConstExpr>,
+}
+
+/// A global and its initial value (`None` when it is imported).
+#[derive(Debug)]
+pub struct Global {
+    /// Its type.
+    pub ty: GlobalType,
+    /// Initial value.
+    pub init: Option<ConstExpr>,
+}
+
+/// An element segment.
+#[derive(Debug)]
+pub struct Element {
+    /// Active with table and offset, or not.
+    pub mode: SegmentMode,
+    /// Its references.
+    pub items: Vec<ConstExpr>,
+}
+
+/// A data segment.
+#[derive(Debug)]
+pub struct Data<'a> {
+    /// Active with memory and offset, or not.
+    pub mode: SegmentMode,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+}
+
+/// How a segment takes effect (core spec, 2.5.7 and 2.5.8).
+#[derive(Debug)]
+pub enum SegmentMode {
+    /// Used by instructions only.
+    Passive,
+    /// Copied when the module is instantiated.
+    Active {
+        /// Table or memory index.
+        index: u32,
+        /// Where to.
+        offset: ConstExpr,
+    },
+    /// Not used at run time (element segments).
+    Declared,
+}
+
+/// A constant expression, in the order of evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConstExpr {
+    /// Its operators, `end` left out.
+    pub operators: Vec<ConstOperator>,
+}
+
+/// An operator of a constant expression (core spec, 3.4.16, with extended constants).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs, reason = "named as in the specification")]
+pub enum ConstOperator {
+    I32Const(i32),
+    I64Const(i64),
+    /// Bits.
+    F32Const(u32),
+    /// Bits.
+    F64Const(u64),
+    GlobalGet(u32),
+    RefNull,
+    RefFunc(u32),
+    I32Add,
+    I32Sub,
+    I32Mul,
+    I64Add,
+    I64Sub,
+    I64Mul,
+}
+
+impl Module<'_> {
+    /// The type of a function. Every function of a module that passed `parse` has one.
+    ///
+    /// # Panics
+    /// When the index is out of range, which validation rules out.
+    #[must_use]
+    pub fn function_type(&self, index: u32) -> &FuncType {
+        self.types[self.functions[index as usize] as usize]
+            .as_ref()
+            .expect("the type of a function is a function type")
+    }
+
+    /// Name of a function from the name section.
+    #[must_use]
+    pub fn function_name(&self, index: u32) -> Option<&str> {
+        self.function_names.get(index as usize).copied().flatten()
+    }
+
+    /// What `name` exports.
+    #[must_use]
+    pub fn export(&self, name: &str) -> Option<Item> {
+        self.exports.iter().find(|e| e.name == name).map(|e| e.item)
+    }
+
+    /// The module as a whole, for an error.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { module: self.name.clone(), ..Place::default() }
+    }
+
+    /// A function, for an error.
+    #[must_use]
+    pub fn function_place(&self, index: u32, offset: Option<u64>) -> Place {
+        let name = self.function_name(index).map(str::to_owned);
+        Place { module: self.name.clone(), function: Some((index, name)), offset }
+    }
+}

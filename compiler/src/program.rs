@@ -1,0 +1,688 @@
+//! Modules → [`Program`]: a closed world in which every import is resolved.
+//!
+//! In: validated modules, in the order of instantiation. Out: instances whose index spaces lead to
+//! program-wide entities. Import matching (core spec, 3.5.11 and 4.5.3) happens here and nowhere else.
+//! Nothing here knows addresses.
+
+use crate::error::{Error, Place, Printable, Result};
+use crate::module::{ConstExpr, ConstOperator, FuncType, GlobalType, Item, Module, SegmentMode, ValType};
+use crate::options::{Options, UnknownImports};
+use elfin_abi::host::{self, HostFunction};
+use std::collections::HashMap;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// As an index into the program's vector of these.
+            #[must_use]
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// An instance.
+    InstanceId;
+    /// A function defined by an instance.
+    FuncId;
+    /// A linear memory.
+    MemoryId;
+    /// A table.
+    TableId;
+    /// A global.
+    GlobalId;
+    /// A host function and the memory it works on.
+    HostId;
+    /// An import that nothing provides.
+    UnknownId;
+    /// A function type; counted from 1, as a function reference stores it (0 is null).
+    TypeId;
+    /// A data segment of an instance.
+    DataId;
+    /// An element segment of an instance.
+    ElementId;
+}
+
+/// A closed world of instances.
+#[derive(Debug)]
+pub struct Program<'m> {
+    /// Instances in the order of instantiation; the main module is the last.
+    pub instances: Vec<Instance<'m>>,
+    /// Functions that instances define.
+    pub functions: Vec<Function>,
+    /// Linear memories that instances define.
+    pub memories: Vec<Memory>,
+    /// Tables that instances define.
+    pub tables: Vec<Table>,
+    /// Globals that instances define.
+    pub globals: Vec<Global>,
+    /// Data segments of all instances.
+    pub data: Vec<Segment>,
+    /// Element segments of all instances.
+    pub elements: Vec<Segment>,
+    /// Host functions as imported: each with the memory of the importing instance.
+    pub host_functions: Vec<HostImport>,
+    /// Imports that nothing provides, to trap when called.
+    pub unknown: Vec<Unknown>,
+    /// Function types; `TypeId` n is entry n - 1.
+    pub types: Vec<FuncType>,
+    /// What runs after instantiation.
+    pub entry: Entry,
+}
+
+/// An instance: a module and what its index spaces lead to.
+#[derive(Debug)]
+pub struct Instance<'m> {
+    /// Its module.
+    pub module: &'m Module<'m>,
+    /// Function index space.
+    pub functions: Vec<Callee>,
+    /// Memory index space.
+    pub memories: Vec<MemoryId>,
+    /// Table index space.
+    pub tables: Vec<TableId>,
+    /// Global index space.
+    pub globals: Vec<GlobalId>,
+    /// Program-wide type of each type index that is a function type.
+    pub types: Vec<Option<TypeId>>,
+    /// First of its data segments.
+    pub first_data: u32,
+    /// First of its element segments.
+    pub first_element: u32,
+}
+
+/// What a function index leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Callee {
+    /// A function of some instance.
+    Defined(FuncId),
+    /// A host function.
+    Host(HostId),
+    /// Nothing: a call traps.
+    Unknown(UnknownId),
+}
+
+/// A function that an instance defines.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// Its instance.
+    pub instance: InstanceId,
+    /// Its index in that instance's function index space.
+    pub index: u32,
+    /// Its type.
+    pub ty: TypeId,
+}
+
+/// A linear memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Its initial length in bytes.
+    pub initial: u64,
+    /// The length in bytes beyond which it can't grow: declared maximum, address type and
+    /// `--max-memory` taken together.
+    pub maximum: u64,
+    /// The declared maximum in pages, for import matching.
+    declared_maximum: Option<u64>,
+    /// The instance that defines it.
+    pub instance: InstanceId,
+}
+
+/// A table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its element type.
+    pub element: wasmparser::RefType,
+    /// Its initial number of entries.
+    pub initial: u64,
+    /// The number of entries beyond which it can't grow.
+    pub maximum: Option<u64>,
+    /// Initial value of every entry.
+    pub init: Constant,
+    /// The instance that defines it.
+    pub instance: InstanceId,
+}
+
+/// A global.
+#[derive(Clone, Copy, Debug)]
+pub struct Global {
+    /// Its type.
+    pub ty: GlobalType,
+    /// Its initial value. In a closed world every constant expression has one.
+    pub init: Constant,
+}
+
+/// The value of a constant expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constant {
+    /// Bits of a number.
+    Bits(u64),
+    /// The null reference.
+    Null,
+    /// A reference to a function.
+    Function(Callee),
+}
+
+/// A data or element segment of an instance, its offset evaluated.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    /// Its instance.
+    pub instance: InstanceId,
+    /// Its index in the module.
+    pub index: u32,
+    /// Where an active one goes: memory or table by program-wide index, and offset.
+    pub active: Option<(u32, u64)>,
+    /// An element segment that is only declared.
+    pub declared: bool,
+}
+
+/// A host function as one instance imports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostImport {
+    /// Index in [`host::HOST_FUNCTIONS`].
+    pub index: usize,
+    /// The memory it works on.
+    pub memory: Option<MemoryId>,
+    /// Its type.
+    pub ty: TypeId,
+}
+
+impl HostImport {
+    /// The host function.
+    #[must_use]
+    pub fn function(&self) -> &'static HostFunction {
+        &host::HOST_FUNCTIONS[self.index]
+    }
+}
+
+/// An import that nothing provides.
+#[derive(Clone, Debug)]
+pub struct Unknown {
+    /// Import module.
+    pub module: String,
+    /// Import name.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeId,
+}
+
+/// What runs after all instances are instantiated.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// `_initialize` functions of reactors, in the order of instantiation.
+    pub initialize: Vec<FuncId>,
+    /// The function to call at last.
+    pub call: Option<FuncId>,
+    /// `call` is an export asked for by name: its parameters come from the command line and its results
+    /// are printed.
+    pub invoke: Option<String>,
+}
+
+impl Program<'_> {
+    /// A function type.
+    #[must_use]
+    pub fn ty(&self, id: TypeId) -> &FuncType {
+        &self.types[id.index() - 1]
+    }
+
+    /// The type of what a function index leads to.
+    #[must_use]
+    pub fn callee_type(&self, callee: Callee) -> TypeId {
+        match callee {
+            Callee::Defined(id) => self.functions[id.index()].ty,
+            Callee::Host(id) => self.host_functions[id.index()].ty,
+            Callee::Unknown(id) => self.unknown[id.index()].ty,
+        }
+    }
+
+    /// The main instance.
+    ///
+    /// # Panics
+    /// Never: a program has at least the main instance.
+    #[must_use]
+    pub fn main(&self) -> &Instance<'_> {
+        self.instances.last().expect("a program has a main instance")
+    }
+}
+
+/// Most entries of all tables of a program together.
+pub const MAX_TABLE_ENTRIES: u64 = 1 << 30;
+
+/// Wires `modules` (in the order of instantiation, the main module last) to each other and to the host.
+///
+/// # Errors
+/// [`Error::Link`] for what cannot be resolved, [`Error::LimitExceeded`].
+pub fn link<'m>(modules: &'m [Module<'m>], options: &Options) -> Result<Program<'m>> {
+    let mut linker = Linker {
+        program: Program {
+            instances: Vec::new(),
+            functions: Vec::new(),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            globals: Vec::new(),
+            data: Vec::new(),
+            elements: Vec::new(),
+            host_functions: Vec::new(),
+            unknown: Vec::new(),
+            types: Vec::new(),
+            entry: Entry::default(),
+        },
+        type_ids: HashMap::new(),
+        host_ids: host::HOST_FUNCTIONS.iter().enumerate().map(|(i, f)| ((f.module, f.name), i)).collect(),
+        options,
+    };
+    for (position, module) in modules.iter().enumerate() {
+        linker.instantiate(module, &modules[position..])?;
+    }
+    linker.choose_entry()?;
+    Ok(linker.program)
+}
+
+struct Linker<'m, 'o> {
+    program: Program<'m>,
+    type_ids: HashMap<FuncType, TypeId>,
+    host_ids: HashMap<(&'static str, &'static str), usize>,
+    options: &'o Options,
+}
+
+/// What an import resolves to.
+enum Resolved {
+    Function(Callee),
+    Table(TableId),
+    Memory(MemoryId),
+    Global(GlobalId),
+}
+
+impl<'m> Linker<'m, '_> {
+    fn type_id(&mut self, ty: &FuncType) -> TypeId {
+        if let Some(id) = self.type_ids.get(ty) {
+            return *id;
+        }
+        self.program.types.push(ty.clone());
+        let id = TypeId(self.program.types.len() as u32);
+        self.type_ids.insert(ty.clone(), id);
+        id
+    }
+
+    fn instantiate(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<()> {
+        let id = InstanceId(self.program.instances.len() as u32);
+        let types = module.types.iter().map(|ty| ty.as_ref().map(|ty| self.type_id(ty))).collect();
+        let mut instance = Instance {
+            module,
+            functions: Vec::with_capacity(module.functions.len()),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            globals: Vec::new(),
+            types,
+            first_data: self.program.data.len() as u32,
+            first_element: self.program.elements.len() as u32,
+        };
+        // A host function works on the importing instance's memory, which may itself be imported, so
+        // host functions get theirs once all memories are known.
+        let mut host_imports = Vec::new();
+        for import in &module.imports {
+            match self.resolve(&instance, import, later)? {
+                Resolved::Function(callee) => {
+                    if let Callee::Host(host) = callee
+                        && !self.is_reexport(import)
+                    {
+                        host_imports.push(host);
+                    }
+                    instance.functions.push(callee);
+                }
+                Resolved::Table(table) => instance.tables.push(table),
+                Resolved::Memory(memory) => instance.memories.push(memory),
+                Resolved::Global(global) => instance.globals.push(global),
+            }
+        }
+        self.define(id, &mut instance)?;
+
+        let memory = match module.export("memory") {
+            Some(Item::Memory(index)) => Some(instance.memories[index as usize]),
+            _ => instance.memories.first().copied(),
+        };
+        for host in host_imports {
+            self.program.host_functions[host.index()].memory = memory;
+        }
+        self.program.instances.push(instance);
+        Ok(())
+    }
+
+    fn is_reexport(&self, import: &crate::module::Import<'_>) -> bool {
+        self.program.instances.iter().any(|i| i.module.name == import.module)
+    }
+
+    fn define(&mut self, id: InstanceId, instance: &mut Instance<'m>) -> Result<()> {
+        let module = instance.module;
+        for (i, ty) in module.functions.iter().enumerate().skip(module.imported_functions as usize) {
+            let ty = instance.types[*ty as usize].expect("validated: a function has a function type");
+            instance.functions.push(Callee::Defined(FuncId(self.program.functions.len() as u32)));
+            self.program.functions.push(Function { instance: id, index: i as u32, ty });
+        }
+        for ty in &module.memories[module.imported_memories as usize..] {
+            let page = elfin_abi::state::WASM_PAGE;
+            let initial = ty.initial.saturating_mul(page);
+            let declared = ty.maximum.unwrap_or(0x1_0000).min(0x1_0000) * page;
+            let maximum = declared.min(self.options.max_memory.unwrap_or(u64::MAX) / page * page);
+            if initial > maximum {
+                let message = format!(
+                    "a linear memory starts with {initial} bytes, more than --max-memory allows ({})",
+                    self.options.max_memory.unwrap_or(u64::MAX)
+                );
+                return Err(Error::LimitExceeded { message, place: module.place() });
+            }
+            instance.memories.push(MemoryId(self.program.memories.len() as u32));
+            self.program.memories.push(Memory { initial, maximum, declared_maximum: ty.maximum, instance: id });
+        }
+        for global in &module.globals[module.imported_globals as usize..] {
+            let init = global.init.as_ref().expect("a defined global has an initial value");
+            let init = self.evaluate(instance, init);
+            instance.globals.push(GlobalId(self.program.globals.len() as u32));
+            self.program.globals.push(Global { ty: global.ty, init });
+        }
+        for table in &module.tables[module.imported_tables as usize..] {
+            let init = table.init.as_ref().map_or(Constant::Null, |init| self.evaluate(instance, init));
+            instance.tables.push(TableId(self.program.tables.len() as u32));
+            self.program.tables.push(Table {
+                element: table.ty.element_type,
+                initial: table.ty.initial,
+                maximum: table.ty.maximum,
+                init,
+                instance: id,
+            });
+        }
+        let entries: u64 = self.program.tables.iter().map(|t| t.initial).fold(0, u64::saturating_add);
+        if entries > MAX_TABLE_ENTRIES {
+            let message = format!("tables of {entries} entries in all; the most is {MAX_TABLE_ENTRIES}");
+            return Err(Error::LimitExceeded { message, place: module.place() });
+        }
+        for (i, element) in module.elements.iter().enumerate() {
+            let active = match &element.mode {
+                SegmentMode::Active { index, offset } => {
+                    Some((instance.tables[*index as usize].0, self.offset(instance, offset)))
+                }
+                SegmentMode::Passive | SegmentMode::Declared => None,
+            };
+            let declared = matches!(element.mode, SegmentMode::Declared);
+            self.program.elements.push(Segment { instance: id, index: i as u32, active, declared });
+        }
+        for (i, data) in module.data.iter().enumerate() {
+            let active = match &data.mode {
+                SegmentMode::Active { index, offset } => {
+                    Some((instance.memories[*index as usize].0, self.offset(instance, offset)))
+                }
+                SegmentMode::Passive | SegmentMode::Declared => None,
+            };
+            self.program.data.push(Segment { instance: id, index: i as u32, active, declared: false });
+        }
+        Ok(())
+    }
+
+    fn evaluate(&self, instance: &Instance<'_>, expr: &ConstExpr) -> Constant {
+        evaluate(&self.program.globals, instance, expr)
+    }
+
+    /// The offset of an active segment: an unsigned 32-bit number.
+    fn offset(&self, instance: &Instance<'_>, expr: &ConstExpr) -> u64 {
+        match self.evaluate(instance, expr) {
+            Constant::Bits(bits) => u64::from(bits as u32),
+            Constant::Null | Constant::Function(_) => unreachable!("validated: an offset is a number"),
+        }
+    }
+
+    fn resolve(
+        &mut self,
+        instance: &Instance<'_>,
+        import: &crate::module::Import<'m>,
+        later: &[Module<'_>],
+    ) -> Result<Resolved> {
+        let module = instance.module;
+        let place = Place { offset: Some(import.offset), ..module.place() };
+        let what = format!(
+            "{} \"{}\" \"{}\"",
+            import.item.kind(),
+            Printable(import.module),
+            Printable(import.name)
+        );
+        let error = |message: String| Error::Link { message, place: place.clone() };
+
+        // The last instance of that name, as the specification's scripts have it.
+        let provider = self.program.instances.iter().rev().find(|i| i.module.name == import.module);
+        if let Some(provider) = provider {
+            let Some(item) = provider.module.export(import.name) else {
+                return Err(error(format!("unknown import: {what}: the module linked as \"{}\" has no such export", Printable(import.module))));
+            };
+            let resolved = match item {
+                Item::Function(i) => Resolved::Function(provider.functions[i as usize]),
+                Item::Table(i) => Resolved::Table(provider.tables[i as usize]),
+                Item::Memory(i) => Resolved::Memory(provider.memories[i as usize]),
+                Item::Global(i) => Resolved::Global(provider.globals[i as usize]),
+            };
+            if let Some(why) = self.mismatch(instance, import.item, &resolved) {
+                return Err(error(format!("incompatible import type: {what}: {why}")));
+            }
+            return Ok(resolved);
+        }
+        if let Some(module) = later.iter().skip(1).find(|m| m.name == import.module)
+            && later.len() > 1
+        {
+            return Err(error(format!(
+                "unknown import: {what}: the module linked as \"{}\" is instantiated later; put its --link earlier",
+                Printable(&module.name)
+            )));
+        }
+
+        if let Item::Function(index) = import.item {
+            if let Some(&host) = self.host_ids.get(&(import.module, import.name)) {
+                let function = &host::HOST_FUNCTIONS[host];
+                let ty = module.function_type(index);
+                let expected = host_type(function);
+                if *ty != expected {
+                    return Err(error(format!(
+                        "incompatible import type: {what}: elfin provides it with type {}, the module imports it with type {}",
+                        describe(&expected),
+                        describe(ty)
+                    )));
+                }
+                if function.symbol.is_empty() {
+                    return Err(error(format!("{what} is part of WASI preview1 but elfin does not have it yet")));
+                }
+                let ty = self.type_id(&expected);
+                let id = HostId(self.program.host_functions.len() as u32);
+                self.program.host_functions.push(HostImport { index: host, memory: None, ty });
+                return Ok(Resolved::Function(Callee::Host(id)));
+            }
+            if self.options.unknown_imports == UnknownImports::Trap {
+                let ty = self.type_id(module.function_type(index));
+                let id = UnknownId(self.program.unknown.len() as u32);
+                self.program.unknown.push(Unknown {
+                    module: import.module.to_owned(),
+                    name: import.name.to_owned(),
+                    ty,
+                });
+                return Ok(Resolved::Function(Callee::Unknown(id)));
+            }
+        }
+        let hint = match import.item {
+            Item::Function(_) => {
+                "; provide it with --link NAME=FILE, or build with --unknown-imports trap to trap when it is called"
+            }
+            _ => "; provide it with --link NAME=FILE",
+        };
+        Err(error(format!("unknown import: {what}{hint}")))
+    }
+
+    /// Why what was found does not match what is imported.
+    fn mismatch(&self, instance: &Instance<'_>, wanted: Item, found: &Resolved) -> Option<String> {
+        let module = instance.module;
+        let limits = |found: (u64, Option<u64>), wanted: (u64, Option<u64>), unit: &str| {
+            if found.0 < wanted.0 {
+                return Some(format!("it has {} {unit}, at least {} are wanted", found.0, wanted.0));
+            }
+            match (found.1, wanted.1) {
+                (_, None) => None,
+                (Some(found), Some(wanted)) if found <= wanted => None,
+                (Some(found), Some(wanted)) => Some(format!("its maximum is {found} {unit}, at most {wanted} is wanted")),
+                (None, Some(wanted)) => Some(format!("it has no maximum, at most {wanted} {unit} is wanted")),
+            }
+        };
+        match (wanted, found) {
+            (Item::Function(index), Resolved::Function(callee)) => {
+                let wanted = module.function_type(index);
+                let found = self.program.ty(self.program.callee_type(*callee));
+                (wanted != found)
+                    .then(|| format!("it has type {}, wanted is type {}", describe(found), describe(wanted)))
+            }
+            (Item::Global(index), Resolved::Global(id)) => {
+                let wanted = module.globals[index as usize].ty;
+                let found = self.program.globals[id.index()].ty;
+                (wanted != found).then(|| format!("it is a {}, wanted is a {}", describe_global(found), describe_global(wanted)))
+            }
+            (Item::Memory(index), Resolved::Memory(id)) => {
+                let wanted = module.memories[index as usize];
+                let found = self.program.memories[id.index()];
+                let pages = found.initial / elfin_abi::state::WASM_PAGE;
+                limits((pages, found.declared_maximum), (wanted.initial, wanted.maximum), "pages")
+            }
+            (Item::Table(index), Resolved::Table(id)) => {
+                let wanted = module.tables[index as usize].ty;
+                let found = &self.program.tables[id.index()];
+                if wanted.element_type != found.element {
+                    return Some(format!("it is a table of {}, wanted is one of {}", found.element, wanted.element_type));
+                }
+                limits((found.initial, found.maximum), (wanted.initial, wanted.maximum), "entries")
+            }
+            (wanted, found) => {
+                let found = match found {
+                    Resolved::Function(_) => "function",
+                    Resolved::Table(_) => "table",
+                    Resolved::Memory(_) => "memory",
+                    Resolved::Global(_) => "global",
+                };
+                Some(format!("it is a {found}, wanted is a {}", wanted.kind()))
+            }
+        }
+    }
+
+    fn choose_entry(&mut self) -> Result<()> {
+        let nullary = FuncType::new([], []);
+        let (main, links) = self.program.instances.split_last().expect("a program has a main instance");
+        let exported = |instance: &Instance<'_>, name: &str| match instance.module.export(name) {
+            Some(Item::Function(index)) => Some((index, instance.functions[index as usize])),
+            _ => None,
+        };
+        let lifecycle = |instance: &Instance<'_>, name: &str| {
+            exported(instance, name).and_then(|(index, callee)| match callee {
+                Callee::Defined(id) if *instance.module.function_type(index) == nullary => Some(id),
+                _ => None,
+            })
+        };
+        let mut entry = Entry::default();
+        for link in links {
+            entry.initialize.extend(lifecycle(link, "_initialize"));
+        }
+        let error = |message: String| Error::Link { message, place: main.module.place() };
+        let choices = || {
+            let names: Vec<_> = main
+                .module
+                .exports
+                .iter()
+                .filter(|e| matches!(e.item, Item::Function(_)) && e.name != "_initialize")
+                .take(8)
+                .map(|e| Printable(e.name).to_string())
+                .collect();
+            if names.is_empty() { "it exports no function".to_owned() } else { format!("it exports {}", names.join(", ")) }
+        };
+        if let Some(name) = &self.options.invoke {
+            entry.initialize.extend(lifecycle(main, "_initialize"));
+            let Some((index, callee)) = exported(main, name) else {
+                return Err(error(format!("--invoke {}: the module has no such exported function; {}", Printable(name), choices())));
+            };
+            let Callee::Defined(id) = callee else {
+                return Err(error(format!("--invoke {}: the export is an imported function", Printable(name))));
+            };
+            let ty = main.module.function_type(index);
+            if ty.params().iter().chain(ty.results()).any(|ty| ty.is_reference_type()) {
+                return Err(error(format!(
+                    "--invoke {}: its type {} has a reference, which no command line can give or show",
+                    Printable(name),
+                    describe(ty)
+                )));
+            }
+            entry.call = Some(id);
+            entry.invoke = Some(name.clone());
+        } else if let Some(start) = lifecycle(main, "_start") {
+            entry.call = Some(start);
+        } else {
+            entry.initialize.extend(lifecycle(main, "_initialize"));
+            if entry.initialize.is_empty() && main.module.start.is_none() {
+                return Err(error(format!(
+                    "there is nothing to run: no export `_start`, no start function; build with --invoke NAME ({})",
+                    choices()
+                )));
+            }
+        }
+        self.program.entry = entry;
+        Ok(())
+    }
+}
+
+/// Evaluates a constant expression. Every global that it may read is immutable and already evaluated.
+#[must_use]
+pub fn evaluate(globals: &[Global], instance: &Instance<'_>, expr: &ConstExpr) -> Constant {
+    let mut stack: Vec<Constant> = Vec::new();
+    for operator in &expr.operators {
+        let value = match *operator {
+            ConstOperator::I32Const(v) => Constant::Bits(u64::from(v as u32)),
+            ConstOperator::I64Const(v) => Constant::Bits(v as u64),
+            ConstOperator::F32Const(bits) => Constant::Bits(u64::from(bits)),
+            ConstOperator::F64Const(bits) => Constant::Bits(bits),
+            ConstOperator::GlobalGet(index) => globals[instance.globals[index as usize].index()].init,
+            ConstOperator::RefNull => Constant::Null,
+            ConstOperator::RefFunc(index) => Constant::Function(instance.functions[index as usize]),
+            ConstOperator::I32Add => binary(&mut stack, |a, b| u64::from((a as u32).wrapping_add(b as u32))),
+            ConstOperator::I32Sub => binary(&mut stack, |a, b| u64::from((a as u32).wrapping_sub(b as u32))),
+            ConstOperator::I32Mul => binary(&mut stack, |a, b| u64::from((a as u32).wrapping_mul(b as u32))),
+            ConstOperator::I64Add => binary(&mut stack, u64::wrapping_add),
+            ConstOperator::I64Sub => binary(&mut stack, u64::wrapping_sub),
+            ConstOperator::I64Mul => binary(&mut stack, u64::wrapping_mul),
+        };
+        stack.push(value);
+    }
+    stack.pop().expect("validated: a constant expression has a value")
+}
+
+fn binary(stack: &mut Vec<Constant>, apply: impl Fn(u64, u64) -> u64) -> Constant {
+    let (Some(Constant::Bits(b)), Some(Constant::Bits(a))) = (stack.pop(), stack.pop()) else {
+        unreachable!("validated: arithmetic has two numbers");
+    };
+    Constant::Bits(apply(a, b))
+}
+
+/// The Wasm type of a host function.
+#[must_use]
+pub fn host_type(function: &HostFunction) -> FuncType {
+    let ty = |ty: &host::ValType| match ty {
+        host::ValType::I32 => ValType::I32,
+        host::ValType::I64 => ValType::I64,
+        host::ValType::F32 => ValType::F32,
+        host::ValType::F64 => ValType::F64,
+    };
+    FuncType::new(function.params.iter().map(ty), function.results.iter().map(ty))
+}
+
+/// A function type as the text format writes it.
+#[must_use]
+pub fn describe(ty: &FuncType) -> String {
+    let list = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    format!("({}) -> ({})", list(ty.params()), list(ty.results()))
+}
+
+fn describe_global(ty: GlobalType) -> String {
+    format!("{} global of type {}", if ty.mutable { "mutable" } else { "constant" }, ty.content_type)
+}
