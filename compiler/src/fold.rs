@@ -1,6 +1,6 @@
 //! Constant segments → initial images, and what is left to do at start.
 //!
-//! In: a [`Program`] and its [`Usage`]. Out: for each memory the bytes it begins with, for each table the
+//! In: a [`Program`]. Out: for each memory the bytes it begins with, for each table the
 //! entries, and for each instance the steps that could not be folded, in the specification's order (core
 //! spec, 4.5.4 Instantiation: element segments, data segments, start function).
 //!
@@ -10,7 +10,7 @@
 
 use crate::options::Arch;
 use crate::program::{Callee, Constant, DataId, ElementId, FuncId, Program, evaluate};
-use crate::usage::{Usage, code_runs_before};
+use crate::usage::code_runs_before;
 use elfin_abi::trap::TrapCode;
 use std::collections::BTreeMap;
 
@@ -84,7 +84,7 @@ const PAGE: u64 = 0x1000;
 
 /// Folds what can be folded.
 #[must_use]
-pub fn fold(program: &Program<'_>, usage: &Usage, arch: Arch) -> Folded {
+pub fn fold(program: &Program<'_>, arch: Arch) -> Folded {
     let mut sparse: Vec<Sparse> = program.memories.iter().map(|_| Sparse::default()).collect();
     let mut tables: Vec<Vec<Option<Callee>>> = program
         .tables
@@ -96,15 +96,20 @@ pub fn fold(program: &Program<'_>, usage: &Usage, arch: Arch) -> Folded {
             _ => Vec::new(),
         })
         .collect();
-    let steps = fold_segments(program, usage, &mut sparse, &mut tables);
-    let mut left = MAX_MAPPED_RUNS;
-    let memories = sparse.into_iter().map(|image| image.into_runs(arch, &mut left)).collect();
+    let steps = fold_segments(program, &mut sparse, &mut tables);
+    // Only the primary memory's image is mapped: it is the lowest in the address space, so that all
+    // segments of the executable lie below everything that is reserved at start.
+    let primary = program.primary_memory();
+    let memories = (0..)
+        .map(crate::program::MemoryId)
+        .zip(sparse)
+        .map(|(id, image)| image.into_runs(arch, if Some(id) == primary { MAX_MAPPED_RUNS } else { 0 }))
+        .collect();
     Folded { memories, tables, steps }
 }
 
 fn fold_segments(
     program: &Program<'_>,
-    _usage: &Usage,
     memories: &mut [Sparse],
     tables: &mut [Vec<Option<Callee>>],
 ) -> Vec<Step> {
@@ -186,7 +191,7 @@ impl Sparse {
         }
     }
 
-    fn into_runs(mut self, arch: Arch, mappings_left: &mut usize) -> MemoryImage {
+    fn into_runs(mut self, arch: Arch, max_mapped: usize) -> MemoryImage {
         self.pages.retain(|_, page| page.iter().any(|b| *b != 0));
         // Runs of pages, those close to each other taken together.
         let mut runs: Vec<(u64, u64)> = Vec::new();
@@ -202,8 +207,7 @@ impl Sparse {
             let start = first * PAGE / arch.max_page_size() * arch.max_page_size();
             let near = last_end.is_none_or(|last| start.saturating_sub(last) <= MAX_MAPPED_GAP);
             let overlaps = last_end.is_some_and(|last| start < last);
-            if (end - first) * PAGE >= min_mapped(arch) && *mappings_left > 0 && near && !overlaps {
-                *mappings_left -= 1;
+            if (end - first) * PAGE >= min_mapped(arch) && image.mapped.len() < max_mapped && near && !overlaps {
                 image.mapped.push(self.run(start, first, end));
                 last_end = Some((end * PAGE).next_multiple_of(arch.max_page_size()));
             } else {
@@ -263,7 +267,7 @@ mod tests {
         for (offset, bytes) in writes {
             sparse.write(*offset, bytes);
         }
-        sparse.into_runs(arch, &mut 8)
+        sparse.into_runs(arch, 8)
     }
 
     #[test]

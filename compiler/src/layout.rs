@@ -108,17 +108,11 @@ impl Layout {
 
     /// Address of a table's entry 0.
     #[must_use]
-    pub const fn table_address(&self, id: TableId) -> u64 {
+    pub fn table_address(&self, id: TableId) -> u64 {
         match self.tables[id.0 as usize].entries {
-            Entries::State(offset) => self.state() + offset as u64,
+            Entries::State(offset) => self.state() + u64::from(offset),
             Entries::Reserved(address) => address,
         }
-    }
-
-    /// The memory that code addresses by a constant, if there is one.
-    #[must_use]
-    pub fn first_memory(&self) -> Option<MemoryId> {
-        (!self.memories.is_empty()).then_some(MemoryId(0))
     }
 
     /// A global's place.
@@ -168,13 +162,16 @@ pub fn lay_out(program: &Program<'_>, usage: &Usage, folded: &Folded, options: &
     let needed = image_base + wasm * EXPANSION + (8 << 20);
     let memory_base = if needed <= map::MEMORY_BASE { map::MEMORY_BASE } else { map::MEMORY_BASE_LARGE };
 
-    let mut next = memory_base;
-    let memories = program
-        .memories
-        .iter()
-        .map(|_| {
-            let base = next;
-            next += map::MEMORY_STRIDE;
+    let primary = program.primary_memory();
+    let mut next = memory_base + if primary.is_some() { map::MEMORY_STRIDE } else { 0 };
+    let memories = (0..program.memories.len())
+        .map(|i| {
+            let base = if primary == Some(MemoryId(i as u32)) {
+                memory_base
+            } else {
+                next += map::MEMORY_STRIDE;
+                next - map::MEMORY_STRIDE
+            };
             let reservation = match options.memory {
                 MemoryMode::Guarded => map::GUARDED_RESERVATION,
                 MemoryMode::Checked => 0,
@@ -248,7 +245,7 @@ fn writes_table(program: &Program<'_>, step: &crate::fold::Step, table: usize) -
 pub enum BaseAccess {
     /// A constant below 2 GiB, which folds into an access's displacement.
     Constant(u64),
-    /// The symbol of memory 0: two instructions that hoist out of loops.
+    /// The symbol of the primary memory: two instructions that hoist out of loops.
     Symbol,
     /// A load from the memory's descriptor that hoists out of loops.
     Load,
@@ -257,11 +254,11 @@ pub enum BaseAccess {
 impl Layout {
     /// How code for `arch` gets at the base of memory `id`.
     #[must_use]
-    pub fn base_access(&self, id: MemoryId, arch: Arch) -> BaseAccess {
+    pub fn base_access(&self, program: &Program<'_>, id: MemoryId, arch: Arch) -> BaseAccess {
         match (self.addressing, arch) {
             (Addressing::Context, _) => BaseAccess::Load,
-            _ if id.0 != 0 => BaseAccess::Load,
-            (Addressing::Fixed, Arch::X86_64) => BaseAccess::Constant(self.memories[0].base),
+            _ if program.primary_memory() != Some(id) => BaseAccess::Load,
+            (Addressing::Fixed, Arch::X86_64) => BaseAccess::Constant(self.memories[id.index()].base),
             (Addressing::Fixed, Arch::Aarch64 | Arch::Riscv64) => BaseAccess::Symbol,
         }
     }

@@ -240,6 +240,13 @@ impl Program<'_> {
         }
     }
 
+    /// The memory that is addressed by a constant: the main instance's memory 0, or the first there is.
+    #[must_use]
+    pub fn primary_memory(&self) -> Option<MemoryId> {
+        let main = self.main().memories.first().copied();
+        main.or((!self.memories.is_empty()).then_some(MemoryId(0)))
+    }
+
     /// The main instance.
     ///
     /// # Panics
