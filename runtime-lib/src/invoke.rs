@@ -1,1 +1,1 @@
-//! (being written)
+//! Arguments and results of `--invoke`.

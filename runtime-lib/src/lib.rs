@@ -22,7 +22,6 @@ pub mod backtrace;
 pub mod errno;
 pub mod fd_table;
 pub mod guest;
-pub mod instance;
 pub mod invoke;
 pub mod libcall;
 pub mod mem;
@@ -30,8 +29,10 @@ pub mod memory;
 pub mod message;
 pub mod path;
 pub mod policy;
+pub mod program;
 pub mod signal;
 pub mod start;
+pub mod table;
 pub mod trap;
 pub mod wasi;
 

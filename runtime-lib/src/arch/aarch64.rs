@@ -1,0 +1,143 @@
+//! aarch64. ABI: <https://github.com/ARM-software/abi-aa>, AAPCS64 section 6.4.6 (the frame chain);
+//! signal frame: `arch/arm64/include/uapi/asm/sigcontext.h`.
+//!
+//! # Safety
+//! The kernel enters at `_start` with the stack pointer at `argc`; a signal frame has the layout of the
+//! kernel's header, which never changes. A system call keeps every register but x0.
+#![allow(unsafe_code, reason = "entry point, system calls and signal frames")]
+
+use super::Registers;
+use core::arch::{asm, naked_asm};
+use core::ffi::c_void;
+use linux_raw_sys::general::{SIGILL, SIGSEGV};
+
+/// Signals by which a trap shows itself: `udf` gives SIGILL; divisions are checked by code.
+pub const TRAP_SIGNALS: [u32; 2] = [SIGSEGV, SIGILL];
+
+/// Bytes from a function's first instruction within which frame pointer and link register are still
+/// the caller's: `stp x29, x30, [sp, #-16]!`, `mov x29, sp`.
+pub const PROLOGUE: u32 = 8;
+
+/// Entry point of the process.
+#[cfg(feature = "freestanding")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+pub extern "C" fn _start() -> ! {
+    naked_asm!(
+        "mov x29, xzr",   // the outermost frame
+        "mov x30, xzr",
+        "mov x0, sp",     // argc, argv, envp, auxv lie there
+        "b {boot}",
+        boot = sym crate::start::boot,
+    )
+}
+
+/// Leaves the kernel's stack for the guest's, calls `main(state)` and ends the process with status 0.
+///
+/// # Safety
+/// `stack_top` is the end of a mapped stack and a multiple of 16; `main` does not unwind.
+pub unsafe fn enter_guest(stack_top: u64, main: unsafe extern "C" fn(*mut u8), state: *mut u8) -> ! {
+    // SAFETY: nothing of this frame is used after the switch.
+    unsafe {
+        asm!(
+            "mov sp, {top}",
+            "mov x29, xzr",
+            "blr {main}",
+            "mov w0, wzr",
+            "bl {exit}",
+            top = in(reg) stack_top,
+            main = in(reg) main,
+            exit = sym crate::start::exit,
+            in("x0") state,
+            options(noreturn),
+        )
+    }
+}
+
+/// A system call of two arguments.
+///
+/// # Safety
+/// Those of the call.
+#[inline(always)]
+pub unsafe fn syscall2(number: u32, a: usize, b: usize) -> isize {
+    let result;
+    // SAFETY: the kernel keeps every register but x0.
+    unsafe {
+        asm!(
+            "svc 0",
+            in("x8") number as usize,
+            inlateout("x0") a => result, in("x1") b,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// A system call of five arguments.
+///
+/// # Safety
+/// Those of the call.
+#[inline(always)]
+pub unsafe fn syscall5(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+    let result;
+    // SAFETY: the kernel keeps every register but x0.
+    unsafe {
+        asm!(
+            "svc 0",
+            in("x8") number as usize,
+            inlateout("x0") a => result, in("x1") b, in("x2") c, in("x3") d, in("x4") e,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// The kernel's `struct sigaction`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct SignalAction {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    mask: u64,
+}
+
+/// A signal action with an empty mask.
+#[must_use]
+pub fn signal_action(handler: usize, flags: u32) -> SignalAction {
+    // Without a restorer the kernel returns from a handler through the vDSO.
+    SignalAction { handler, flags: flags as usize, restorer: 0, mask: 0 }
+}
+
+/// The registers that a signal interrupted.
+///
+/// # Safety
+/// `context` is the third argument of a signal handler.
+#[must_use]
+pub unsafe fn interrupted(context: *const c_void) -> Registers {
+    // uc_flags, uc_link, uc_stack, a mask of 1024 bits, padding to 16: 176 bytes. Then the fault
+    // address, x0–x30, sp, pc.
+    const REGISTERS: usize = 22 + 1;
+    // SAFETY: by contract, and by the layout above.
+    let register = |index: usize| unsafe { context.cast::<u64>().add(REGISTERS + index).read() };
+    Registers { pc: register(32), fp: register(29), sp: register(31), link: register(30) }
+}
+
+/// The return address of a function without a frame record; `stack` reads a word of the guest's stack.
+pub fn frameless_return(registers: &Registers, stack: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+    let _ = stack;
+    Some(registers.link)
+}
+
+/// Defines `elfin_unknown_import`: adds the caller's frame pointer and return address to the four
+/// arguments and goes on in `to`.
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_unknown_import")]
+pub unsafe extern "C" fn unknown_import() -> ! {
+    naked_asm!(
+        "mov x4, x29",
+        "mov x5, x30",
+        "b {to}",
+        to = sym crate::trap::unknown_import,
+    )
+}

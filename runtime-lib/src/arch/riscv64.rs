@@ -1,0 +1,145 @@
+//! riscv64 (rv64gc). ABI: <https://github.com/riscv-non-isa/riscv-elf-psabi-doc>; signal frame:
+//! `arch/riscv/include/uapi/asm/ucontext.h` and `ptrace.h`.
+//!
+//! Generated code keeps its frame record at the frame pointer, as the other two machines do. The psABI's
+//! own convention (the record lies below the frame pointer) never appears in a guest's frame chain.
+//!
+//! # Safety
+//! The kernel enters at `_start` with the stack pointer at `argc`; a signal frame has the layout of the
+//! kernel's header, which never changes. A system call keeps every register but a0.
+#![allow(unsafe_code, reason = "entry point, system calls and signal frames")]
+
+use super::Registers;
+use core::arch::{asm, naked_asm};
+use core::ffi::c_void;
+use linux_raw_sys::general::{SIGILL, SIGSEGV};
+
+/// Signals by which a trap shows itself: an all-zero instruction gives SIGILL; divisions are checked by
+/// code.
+pub const TRAP_SIGNALS: [u32; 2] = [SIGSEGV, SIGILL];
+
+/// Bytes from a function's first instruction within which frame pointer and link register are still
+/// the caller's: `addi sp, sp, -16`, `sd ra, 8(sp)`, `sd s0, 0(sp)`, `mv s0, sp`, at least 2 bytes each.
+pub const PROLOGUE: u32 = 7;
+
+/// Entry point of the process.
+#[cfg(feature = "freestanding")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+pub extern "C" fn _start() -> ! {
+    // The global pointer is not set: nothing is linked relative to it.
+    naked_asm!(
+        "li s0, 0",       // the outermost frame
+        "li ra, 0",
+        "mv a0, sp",      // argc, argv, envp, auxv lie there
+        "tail {boot}",
+        boot = sym crate::start::boot,
+    )
+}
+
+/// Leaves the kernel's stack for the guest's, calls `main(state)` and ends the process with status 0.
+///
+/// # Safety
+/// `stack_top` is the end of a mapped stack and a multiple of 16; `main` does not unwind.
+pub unsafe fn enter_guest(stack_top: u64, main: unsafe extern "C" fn(*mut u8), state: *mut u8) -> ! {
+    // SAFETY: nothing of this frame is used after the switch.
+    unsafe {
+        asm!(
+            "mv sp, {top}",
+            "li s0, 0",
+            "jalr {main}",
+            "li a0, 0",
+            "call {exit}",
+            top = in(reg) stack_top,
+            main = in(reg) main,
+            exit = sym crate::start::exit,
+            in("a0") state,
+            options(noreturn),
+        )
+    }
+}
+
+/// A system call of two arguments.
+///
+/// # Safety
+/// Those of the call.
+#[inline(always)]
+pub unsafe fn syscall2(number: u32, a: usize, b: usize) -> isize {
+    let result;
+    // SAFETY: the kernel keeps every register but a0.
+    unsafe {
+        asm!(
+            "ecall",
+            in("a7") number as usize,
+            inlateout("a0") a => result, in("a1") b,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// A system call of five arguments.
+///
+/// # Safety
+/// Those of the call.
+#[inline(always)]
+pub unsafe fn syscall5(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+    let result;
+    // SAFETY: the kernel keeps every register but a0.
+    unsafe {
+        asm!(
+            "ecall",
+            in("a7") number as usize,
+            inlateout("a0") a => result, in("a1") b, in("a2") c, in("a3") d, in("a4") e,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// The kernel's `struct sigaction`, which has no restorer here.
+#[repr(C)]
+#[derive(Debug)]
+pub struct SignalAction {
+    handler: usize,
+    flags: usize,
+    mask: u64,
+}
+
+/// A signal action with an empty mask.
+#[must_use]
+pub fn signal_action(handler: usize, flags: u32) -> SignalAction {
+    SignalAction { handler, flags: flags as usize, mask: 0 }
+}
+
+/// The registers that a signal interrupted.
+///
+/// # Safety
+/// `context` is the third argument of a signal handler.
+#[must_use]
+pub unsafe fn interrupted(context: *const c_void) -> Registers {
+    // uc_flags, uc_link, uc_stack, a mask of 1024 bits, padding to 16: 176 bytes. Then pc, x1–x31.
+    const REGISTERS: usize = 22;
+    // SAFETY: by contract, and by the layout above.
+    let register = |index: usize| unsafe { context.cast::<u64>().add(REGISTERS + index).read() };
+    Registers { pc: register(0), fp: register(8), sp: register(2), link: register(1) }
+}
+
+/// The return address of a function without a frame record; `stack` reads a word of the guest's stack.
+pub fn frameless_return(registers: &Registers, stack: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+    let _ = stack;
+    Some(registers.link)
+}
+
+/// Defines `elfin_unknown_import`: adds the caller's frame pointer and return address to the four
+/// arguments and goes on in `to`.
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_unknown_import")]
+pub unsafe extern "C" fn unknown_import() -> ! {
+    naked_asm!(
+        "mv a4, s0",
+        "mv a5, ra",
+        "tail {to}",
+        to = sym crate::trap::unknown_import,
+    )
+}

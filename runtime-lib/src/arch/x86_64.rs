@@ -1,0 +1,152 @@
+//! x86_64. ABI: <https://gitlab.com/x86-psABIs/x86-64-ABI>, section 3.4 (process start), appendix A
+//! (system calls); signal frame: `arch/x86/include/uapi/asm/sigcontext.h`.
+//!
+//! # Safety
+//! The kernel enters at `_start` with the stack pointer at `argc`; a signal frame has the layout of the
+//! kernel's header, which never changes. Registers that a system call clobbers are declared.
+#![allow(unsafe_code, reason = "entry point, system calls and signal frames")]
+
+use super::Registers;
+use core::arch::{asm, naked_asm};
+use core::ffi::c_void;
+use linux_raw_sys::general::{SA_RESTORER, SIGFPE, SIGILL, SIGSEGV, __NR_rt_sigreturn};
+
+/// Signals by which a trap shows itself: `ud2` gives SIGILL, a division SIGFPE.
+pub const TRAP_SIGNALS: [u32; 3] = [SIGSEGV, SIGILL, SIGFPE];
+
+/// Bytes from a function's first instruction within which it has no frame record yet: `push rbp`.
+pub const PROLOGUE: u32 = 1;
+
+/// Entry point of the process.
+#[cfg(feature = "freestanding")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+pub extern "C" fn _start() -> ! {
+    naked_asm!(
+        "xor ebp, ebp",   // the outermost frame
+        "mov rdi, rsp",   // argc, argv, envp, auxv lie there
+        "call {boot}",    // never returns; pushes the word that keeps the stack aligned
+        boot = sym crate::start::boot,
+    )
+}
+
+/// Leaves the kernel's stack for the guest's, calls `main(state)` and ends the process with status 0.
+///
+/// # Safety
+/// `stack_top` is the end of a mapped stack and a multiple of 16; `main` does not unwind.
+pub unsafe fn enter_guest(stack_top: u64, main: unsafe extern "C" fn(*mut u8), state: *mut u8) -> ! {
+    // SAFETY: nothing of this frame is used after the switch.
+    unsafe {
+        asm!(
+            "mov rsp, {top}",
+            "xor ebp, ebp",
+            "call {main}",
+            "xor edi, edi",
+            "call {exit}",
+            top = in(reg) stack_top,
+            main = in(reg) main,
+            exit = sym crate::start::exit,
+            in("rdi") state,
+            options(noreturn),
+        )
+    }
+}
+
+/// A system call of two arguments.
+///
+/// # Safety
+/// Those of the call.
+#[inline(always)]
+pub unsafe fn syscall2(number: u32, a: usize, b: usize) -> isize {
+    let result;
+    // SAFETY: the kernel clobbers rcx and r11 only.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as usize => result,
+            in("rdi") a, in("rsi") b,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// A system call of five arguments.
+///
+/// # Safety
+/// Those of the call.
+#[inline(always)]
+pub unsafe fn syscall5(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+    let result;
+    // SAFETY: the kernel clobbers rcx and r11 only.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as usize => result,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// The kernel's `struct sigaction`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct SignalAction {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    mask: u64,
+}
+
+/// A signal action with an empty mask.
+#[must_use]
+pub fn signal_action(handler: usize, flags: u32) -> SignalAction {
+    // This machine's kernel returns from a handler only through a restorer of the process.
+    SignalAction {
+        handler,
+        flags: (flags | SA_RESTORER) as usize,
+        restorer: restorer as *const () as usize,
+        mask: 0,
+    }
+}
+
+/// Where a signal handler returns to.
+#[unsafe(naked)]
+extern "C" fn restorer() {
+    naked_asm!("mov eax, {number}", "syscall", number = const __NR_rt_sigreturn)
+}
+
+/// The registers that a signal interrupted.
+///
+/// # Safety
+/// `context` is the third argument of a signal handler.
+#[must_use]
+pub unsafe fn interrupted(context: *const c_void) -> Registers {
+    // uc_flags, uc_link, uc_stack: 40 bytes. Then r8–r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip.
+    const REGISTERS: usize = 5;
+    // SAFETY: by contract, and by the layout above.
+    let register = |index: usize| unsafe { context.cast::<u64>().add(REGISTERS + index).read() };
+    Registers { pc: register(16), fp: register(10), sp: register(15), link: 0 }
+}
+
+/// The return address of a function without a frame record; `stack` reads a word of the guest's stack.
+pub fn frameless_return(registers: &Registers, stack: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+    stack(registers.sp)
+}
+
+/// Defines `elfin_unknown_import`: adds the caller's frame pointer and return address to the four
+/// arguments and goes on in `to`.
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_unknown_import")]
+pub unsafe extern "C" fn unknown_import() -> ! {
+    naked_asm!(
+        "mov r8, rbp",
+        "mov r9, [rsp]",
+        "jmp {to}",
+        to = sym crate::trap::unknown_import,
+    )
+}

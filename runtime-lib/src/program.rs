@@ -1,0 +1,173 @@
+//! The program header, read safely: what is linked into this executable.
+//!
+//! In: the raw records of `elfin_abi::program`. Out: slices of them, and what lies at an address of
+//! generated code. In a hosted build the header is empty.
+//!
+//! # Safety
+//! The records are written by the compiler and checked by the linker; every address and count in them
+//! is believed. They are read-only and live as long as the process.
+#![allow(unsafe_code, reason = "raw records become slices here")]
+
+use elfin_abi::program::{Copy, FuncRecord, ImageRange, MemoryInfo, ProgramHeader, TableInfo, TextChunk};
+use elfin_abi::trap::TrapCode;
+
+/// The program that a process runs.
+#[derive(Clone, core::marker::Copy, Debug)]
+pub struct Program<'a> {
+    header: &'a ProgramHeader,
+}
+
+/// An address of generated code, resolved.
+#[derive(Clone, core::marker::Copy, Debug)]
+pub struct CodeAddress<'a> {
+    chunk: &'a TextChunk,
+    offset: u32,
+}
+
+/// The program that is linked into this executable.
+#[cfg(feature = "freestanding")]
+#[must_use]
+pub fn program() -> Program<'static> {
+    unsafe extern "C" {
+        #[link_name = "elfin_program"]
+        safe static PROGRAM: ProgramHeader;
+    }
+    // SAFETY: the linked header is complete.
+    unsafe { Program::new(&PROGRAM) }
+}
+
+/// The empty program of a hosted build.
+#[cfg(not(feature = "freestanding"))]
+#[must_use]
+pub fn program() -> Program<'static> {
+    const EMPTY: &ProgramHeader = &ProgramHeader {
+        state: 0,
+        memories: 0,
+        memory_count: 0,
+        images: 0,
+        copies: 0,
+        copy_count: 0,
+        tables: 0,
+        table_count: 0,
+        chunks: 0,
+        chunk_count: 0,
+        functions: 0,
+        names: 0,
+        trap_offsets: 0,
+        trap_codes: 0,
+        stack_base: 0,
+        stack_size: 0,
+    };
+    // SAFETY: it has no records.
+    unsafe { Program::new(EMPTY) }
+}
+
+/// Records `first..first + count` of the array at `address`.
+///
+/// # Safety
+/// They are there, and nothing writes to them during `'a`.
+unsafe fn records<'a, T>(address: u64, first: u64, count: u64) -> &'a [T] {
+    if count == 0 {
+        return &[];
+    }
+    let start = (address as *const T).wrapping_add(first as usize);
+    // SAFETY: by contract.
+    unsafe { core::slice::from_raw_parts(start, count as usize) }
+}
+
+impl<'a> Program<'a> {
+    /// # Safety
+    /// Every address and count in the header is right for as long as `'a`.
+    #[must_use]
+    pub unsafe fn new(header: &'a ProgramHeader) -> Self {
+        Self { header }
+    }
+
+    /// The header itself, for its plain numbers.
+    #[must_use]
+    pub fn header(&self) -> &'a ProgramHeader {
+        self.header
+    }
+
+    /// Every linear memory.
+    #[must_use]
+    pub fn memories(&self) -> &'a [MemoryInfo] {
+        // SAFETY: by contract of `new`.
+        unsafe { records(self.header.memories, 0, self.header.memory_count) }
+    }
+
+    /// The parts of a memory that the executable's own segments map.
+    #[must_use]
+    pub fn images(&self, memory: &MemoryInfo) -> &'a [ImageRange] {
+        // SAFETY: by contract of `new`.
+        unsafe { records(self.header.images, memory.first_image.into(), memory.image_count.into()) }
+    }
+
+    /// What must be copied at start.
+    #[must_use]
+    pub fn copies(&self) -> &'a [Copy] {
+        // SAFETY: by contract of `new`.
+        unsafe { records(self.header.copies, 0, self.header.copy_count) }
+    }
+
+    /// The tables with a reservation of their own.
+    #[must_use]
+    pub fn tables(&self) -> &'a [TableInfo] {
+        // SAFETY: by contract of `new`.
+        unsafe { records(self.header.tables, 0, self.header.table_count) }
+    }
+
+    /// `pc` as an address of generated code, if it is one.
+    #[must_use]
+    pub fn code_address(&self, pc: u64) -> Option<CodeAddress<'a>> {
+        // SAFETY: by contract of `new`.
+        let chunks: &[TextChunk] = unsafe { records(self.header.chunks, 0, self.header.chunk_count) };
+        let chunk = last(chunks, |chunk| chunk.start <= pc)?;
+        let offset = u32::try_from(pc - chunk.start).ok()?;
+        (offset < chunk.size).then_some(CodeAddress { chunk, offset })
+    }
+
+    /// The function that contains an address.
+    #[must_use]
+    pub fn function(&self, at: CodeAddress<'_>) -> Option<&'a FuncRecord> {
+        let (first, count) = (at.chunk.first_function.into(), at.chunk.function_count.into());
+        // SAFETY: by contract of `new`.
+        let functions: &[FuncRecord] = unsafe { records(self.header.functions, first, count) };
+        last(functions, |function| function.offset <= at.offset)
+    }
+
+    /// The function's name; empty when the module gives none.
+    #[must_use]
+    pub fn name(&self, function: &FuncRecord) -> &'a [u8] {
+        // SAFETY: by contract of `new`.
+        unsafe { records(self.header.names, function.name.into(), function.name_len.into()) }
+    }
+
+    /// The code of the trap that the instruction at exactly this address raises.
+    #[must_use]
+    pub fn trap(&self, at: CodeAddress<'_>) -> Option<TrapCode> {
+        let (first, count) = (at.chunk.first_trap.into(), at.chunk.trap_count.into());
+        // SAFETY: by contract of `new`; the two arrays are parallel.
+        let (offsets, codes): (&[u32], &[u8]) = unsafe {
+            (records(self.header.trap_offsets, first, count), records(self.header.trap_codes, first, count))
+        };
+        let index = offsets.partition_point(|&offset| offset < at.offset);
+        if *offsets.get(index)? != at.offset {
+            return None;
+        }
+        TrapCode::from_u8(*codes.get(index)?)
+    }
+}
+
+impl CodeAddress<'_> {
+    /// Bytes from the first instruction of `function`, which contains the address.
+    #[must_use]
+    pub fn within(&self, function: &FuncRecord) -> u32 {
+        self.offset - function.offset
+    }
+}
+
+/// The last of the records that satisfy `before`; those come first.
+fn last<T>(records: &[T], before: impl Fn(&T) -> bool) -> Option<&T> {
+    records.get(records.partition_point(before).checked_sub(1)?)
+}
