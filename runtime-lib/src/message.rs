@@ -8,6 +8,7 @@
 #![allow(unsafe_code, reason = "a buffer that is not zeroed first; standard error without std")]
 
 use core::mem::MaybeUninit;
+use rustix::fd::BorrowedFd;
 
 const CAPACITY: usize = 512;
 
@@ -97,8 +98,9 @@ impl Message {
     fn flush(&mut self) {
         let mut rest = self.pending();
         while !rest.is_empty() {
-            let written = rustix::io::write(rustix::stdio::stderr(), rest);
-            match written {
+            // SAFETY: descriptor 2 is standard error or closed; nothing else is ever put there.
+            let stderr = unsafe { BorrowedFd::borrow_raw(2) };
+            match rustix::io::write(stderr, rest) {
                 Ok(written @ 1..) => rest = &rest[written..],
                 // Nobody is left to be told.
                 _ => break,
