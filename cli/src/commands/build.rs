@@ -1,0 +1,82 @@
+//! `elfin build`: modules → files.
+//!
+//! In: a [`BuildPlan`]. Out: the files that it names, all or none, or text on standard output.
+
+use std::time::Instant;
+
+use elfin_compiler::{Phase, dump_asm, dump_clif};
+
+use crate::args::Emit;
+use crate::assemble::{assemble, compile, dump, format_phases, on_pool};
+use crate::input::{Modules, read_modules};
+use crate::output::{self, Artifact};
+use crate::plan::{BuildPlan, Destination, Output};
+use crate::report::Result;
+
+/// What was made for one target.
+struct Made {
+    bytes: Vec<u8>,
+    map: String,
+    phases: Vec<Phase>,
+}
+
+/// Runs the command.
+pub(crate) fn build(plan: &BuildPlan) -> Result<()> {
+    output::check_destinations(plan)?;
+    let started = Instant::now();
+    let modules = read_modules(&plan.program)?;
+    let read = Phase { name: "read", time: started.elapsed() };
+
+    let mut artifacts = Vec::new();
+    let mut times = Vec::new();
+    for output in &plan.outputs {
+        let made = on_pool(&plan.program, || make(plan, &modules, output))??;
+        if let Some(path) = &output.map {
+            artifacts.push(Artifact {
+                path: path.clone(),
+                mode: output::PLAIN,
+                bytes: made.map.into_bytes(),
+            });
+        }
+        match &output.to {
+            Destination::Stdout => output::write_stdout(&made.bytes)?,
+            Destination::File(path) => {
+                let mode = if plan.emit == Emit::Exe { output::EXECUTABLE } else { output::PLAIN };
+                artifacts.push(Artifact { path: path.clone(), mode, bytes: made.bytes });
+            }
+        }
+        times.push((output.arch, made.phases));
+    }
+    let started = Instant::now();
+    output::write_all(&artifacts)?;
+    let write = Phase { name: "write", time: started.elapsed() };
+
+    if plan.program.time {
+        for (arch, phases) in times {
+            let all: Vec<_> = [read].into_iter().chain(phases).chain([write]).collect();
+            eprint!("{}:\n{}", arch.name(), format_phases(&all));
+        }
+    }
+    Ok(())
+}
+
+fn make(plan: &BuildPlan, modules: &Modules, output: &Output) -> Result<Made> {
+    let started = Instant::now();
+    let text = |text: String| Made {
+        bytes: text.into_bytes(),
+        map: String::new(),
+        phases: vec![Phase { name: "dump", time: started.elapsed() }],
+    };
+    Ok(match plan.emit {
+        Emit::Exe => {
+            let executable = assemble(&plan.program, modules, output.arch)?;
+            Made { bytes: executable.bytes, map: executable.map, phases: executable.phases }
+        }
+        Emit::Obj => {
+            let program = compile(&plan.program, modules, output.arch)?;
+            Made { bytes: program.object, map: String::new(), phases: program.phases }
+        }
+        Emit::Clif => text(dump(&plan.program, modules, output.arch, dump_clif)?),
+        Emit::Asm => text(dump(&plan.program, modules, output.arch, dump_asm)?),
+    })
+}

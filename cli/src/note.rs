@@ -1,0 +1,130 @@
+//! The note at the end of an executable: what `elfin inspect` says about it. Writer and reader.
+//!
+//! In (write): facts about the build. Out: bytes that are appended to the image, behind everything that
+//! is loaded. In (read): a file. Out: the same facts. The note has no effect on what the program may do;
+//! it carries no host path and no time.
+//!
+//! ```text
+//! lines of text, each `key=value\n`: what elfin, from what, how     (names escape nothing: they have no
+//! the policy block, as sealed into the image                         newline, being import names we know)
+//! u32 length of the text, u32 length of the policy block, magic "elfin\0n1"
+//! ```
+//!
+//! It stands at the end because that is a place any file has, that costs no memory in the process, and
+//! that the linker need not know of.
+
+use crate::report::{Failure, Result};
+
+const MAGIC: &[u8; 8] = b"elfin\0n1";
+const FOOTER: usize = 16;
+
+/// What a note says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// Version of elfin that built the executable.
+    pub(crate) version: String,
+    /// `-O`.
+    pub(crate) opt_level: String,
+    /// `--memory`.
+    pub(crate) memory: String,
+    /// SHA-256 of the main module, then of the modules linked in, in hexadecimal.
+    pub(crate) modules: Vec<String>,
+    /// Host functions that the program calls, as `module.name`.
+    pub(crate) host_functions: Vec<String>,
+    /// The policy block.
+    pub(crate) policy: Vec<u8>,
+}
+
+impl Note {
+    /// Encodes the note.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let text = format!(
+            "elfin={}\nopt-level={}\nmemory={}\nmodules={}\nhost-functions={}\n",
+            self.version,
+            self.opt_level,
+            self.memory,
+            self.modules.join(" "),
+            self.host_functions.join(" "),
+        );
+        let mut bytes = text.into_bytes();
+        let text_len = bytes.len() as u32;
+        bytes.extend_from_slice(&self.policy);
+        bytes.extend_from_slice(&text_len.to_le_bytes());
+        bytes.extend_from_slice(&(self.policy.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(MAGIC);
+        bytes
+    }
+
+    /// Finds the note of `file`.
+    pub(crate) fn decode(file: &[u8]) -> Result<Self> {
+        let (body, footer) = file.split_last_chunk::<FOOTER>().ok_or_else(missing)?;
+        if footer[8..] != *MAGIC {
+            return Err(missing());
+        }
+        let length = |at: usize| {
+            let field: [u8; 4] = footer[at..at + 4].try_into().expect("four bytes of sixteen");
+            u32::from_le_bytes(field) as usize
+        };
+        let policy_at = body.len().checked_sub(length(4)).ok_or_else(damaged)?;
+        let text_at = policy_at.checked_sub(length(0)).ok_or_else(damaged)?;
+        let text = std::str::from_utf8(&body[text_at..policy_at]).map_err(|_| damaged())?;
+        let mut note = Note { policy: body[policy_at..].to_vec(), ..Note::default() };
+        let words = |value: &str| value.split(' ').filter(|word| !word.is_empty()).map(String::from).collect();
+        for line in text.lines() {
+            match line.split_once('=').ok_or_else(damaged)? {
+                ("elfin", value) => note.version = value.into(),
+                ("opt-level", value) => note.opt_level = value.into(),
+                ("memory", value) => note.memory = value.into(),
+                ("modules", value) => note.modules = words(value),
+                ("host-functions", value) => note.host_functions = words(value),
+                // Of a later elfin.
+                _ => {}
+            }
+        }
+        Ok(note)
+    }
+}
+
+fn missing() -> Failure {
+    Failure::new("it was not made by elfin, or its note was stripped")
+}
+
+fn damaged() -> Failure {
+    Failure::new("its note is damaged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Note {
+        Note {
+            version: "1.2.3".into(),
+            opt_level: "2".into(),
+            memory: "guarded".into(),
+            modules: vec!["ab".into(), "cd".into()],
+            host_functions: vec![],
+            policy: b"elfP\x01a=b\n\x00".to_vec(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut file = b"image".to_vec();
+        file.extend(sample().encode());
+        assert_eq!(Note::decode(&file).unwrap(), sample());
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let file = sample().encode();
+        for len in 0..file.len() {
+            assert!(Note::decode(&file[..len]).is_err(), "cut to {len}");
+            assert!(Note::decode(&file[file.len() - len..]).is_err(), "last {len}");
+        }
+        let mut huge = file.clone();
+        let at = huge.len() - FOOTER;
+        huge[at..at + 8].fill(0xff);
+        assert!(Note::decode(&huge).is_err());
+    }
+}
