@@ -91,6 +91,18 @@ mod named_by_the_compiler {
         // SAFETY: by contract.
         unsafe { super::compare(a, b, len) }
     }
+
+    /// # Safety
+    /// As in C.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn strlen(text: *const u8) -> usize {
+        let mut len = 0;
+        // SAFETY: by contract.
+        while super::not_a_call(unsafe { *text.add(len) }) != 0 {
+            len += 1;
+        }
+        len
+    }
 }
 
 /// The difference of the first bytes that differ, or 0. Only names and paths are compared.
