@@ -3,6 +3,23 @@
 //! In: the program's object, the runtime's object, blobs, and where the compiler decided that some
 //! sections must lie. Out: the bytes of an executable and a map of it. It must not know WebAssembly.
 
+mod arch;
+mod error;
+mod gc;
+mod got;
+mod input;
+mod layout;
+mod map;
+mod relax;
+mod relocate;
+mod symbol;
+mod thunk;
+mod verify;
+mod write;
+
+pub use error::{Error, Problem, Reference};
+pub use map::{Map, MapSection, MapSegment, MapSymbol};
+
 /// A relocatable ELF object.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
@@ -65,4 +82,115 @@ pub struct Options {
     pub stack: Region,
     /// Sections with decided addresses.
     pub placements: Vec<Placement>,
+}
+
+/// An executable.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// What lies where in it.
+    pub map: Map,
+}
+
+/// Links objects and blobs into an executable.
+pub fn link(inputs: &[Input<'_>], blobs: &[Blob<'_>], options: &Options) -> Result<Image, Error> {
+    link_with_reach(inputs, blobs, options, None)
+}
+
+/// [`link`] as if branches reached less far than the machine's do, so that tests see veneers without
+/// 128 MiB of code.
+#[doc(hidden)]
+pub fn link_with_reach(
+    inputs: &[Input<'_>],
+    blobs: &[Blob<'_>],
+    options: &Options,
+    reach: Option<u64>,
+) -> Result<Image, Error> {
+    let objects = input::read_inputs(inputs, blobs)?;
+    let resolved = symbol::resolve_symbols(&objects)?;
+    let live = gc::mark_live(&objects, &resolved, options)?;
+    let got = got::plan_got(&objects, &resolved, &live);
+    let code = settle(&objects, &resolved, &live, &got, options, reach)?;
+    let mut bytes = write::write_parts(&objects, &code.layout)?;
+    let context = relocate::Context {
+        objects: &objects,
+        resolved: &resolved,
+        got: &got,
+        relaxation: &code.relaxation,
+        veneers: &code.veneers,
+        layout: &code.layout,
+    };
+    relocate::relocate(context, &mut bytes)?;
+    verify::verify(
+        &bytes,
+        &code.layout,
+        &live.placed,
+        options,
+        objects.arch.max_page(),
+    )?;
+    let map = map::describe(&objects, &resolved, &code.layout);
+    Ok(Image { bytes, map })
+}
+
+/// Names of the global symbols that survive garbage collection, ascending: what an image made of these
+/// inputs can call. The contents of blobs play no part in it.
+pub fn live_symbols(
+    inputs: &[Input<'_>],
+    blobs: &[Blob<'_>],
+    options: &Options,
+) -> Result<Vec<String>, Error> {
+    let objects = input::read_inputs(inputs, blobs)?;
+    let resolved = symbol::resolve_symbols(&objects)?;
+    let live = gc::mark_live(&objects, &resolved, options)?;
+    let mut names: Vec<String> = resolved
+        .definitions
+        .iter()
+        .filter(|&&id| match resolved.target(id) {
+            symbol::Target::Section(section, _) => live.has(section),
+            _ => false,
+        })
+        .map(|&id| objects.symbol(id).name.to_string())
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Addresses, and what they make of code whose size depends on them.
+struct Settled {
+    layout: layout::Layout,
+    relaxation: relax::Relaxation,
+    veneers: thunk::Veneers,
+}
+
+/// Lays out until no call can be shortened and no branch is out of reach. Each round only adds
+/// decisions to those of the last, so that it ends; rounds of shortening are limited, since a call that
+/// stays long is no mistake.
+fn settle(
+    objects: &input::Objects<'_>,
+    resolved: &symbol::Resolved,
+    live: &gc::Live,
+    got: &got::Got,
+    options: &Options,
+    reach: Option<u64>,
+) -> Result<Settled, Error> {
+    const SHORTENING_ROUNDS: usize = 8;
+    const ROUNDS: usize = 100;
+    let mut relaxation = relax::Relaxation::find(objects, live)?;
+    let mut veneers = thunk::Veneers::group(objects, live, reach);
+    for round in 0..ROUNDS {
+        let layout = layout::lay_out(objects, live, got, &relaxation, &veneers, options)?;
+        let shorter = round < SHORTENING_ROUNDS && relaxation.shorten(objects, resolved, &layout);
+        let veneered = veneers.add_missing(objects, resolved, live, &layout)?;
+        if !shorter && !veneered {
+            return Ok(Settled {
+                layout,
+                relaxation,
+                veneers,
+            });
+        }
+    }
+    Err(Error::Internal {
+        what: "the layout of code does not settle".into(),
+    })
 }
