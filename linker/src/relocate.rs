@@ -45,6 +45,10 @@ pub(crate) fn relocate(context: Context<'_, '_>, bytes: &mut [u8]) -> Result<(),
 }
 
 fn file_range(part: &Part) -> Range<usize> {
+    // What is zero-filled may lie beyond the end of the file.
+    if part.file_size == 0 {
+        return 0..0;
+    }
     let start = part.file_offset as usize;
     start..start + part.file_size as usize
 }
