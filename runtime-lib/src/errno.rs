@@ -101,7 +101,10 @@ errnos! {
 
 impl From<rustix::io::Errno> for Errno {
     fn from(error: rustix::io::Errno) -> Self {
-        FROM_LINUX.get(error.raw_os_error() as usize).copied().unwrap_or(Errno::Io)
+        FROM_LINUX
+            .get(error.raw_os_error() as usize)
+            .copied()
+            .unwrap_or(Errno::Io)
     }
 }
 
@@ -135,6 +138,9 @@ mod tests {
 
     #[test]
     fn a_code_beyond_the_table_is_an_io_error() {
-        assert_eq!(Errno::from(rustix::io::Errno::from_raw_os_error(4000)), Errno::Io);
+        assert_eq!(
+            Errno::from(rustix::io::Errno::from_raw_os_error(4000)),
+            Errno::Io
+        );
     }
 }

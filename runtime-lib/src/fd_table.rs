@@ -58,24 +58,67 @@ pub mod rights {
     pub const SOCK_ACCEPT: u64 = 1 << 29;
 
     /// What makes sense for a file.
-    pub const FILE: u64 = FD_DATASYNC | FD_READ | FD_SEEK | FD_FDSTAT_SET_FLAGS | FD_SYNC | FD_TELL | FD_WRITE
-        | FD_ADVISE | FD_ALLOCATE | FD_FILESTAT_GET | FD_FILESTAT_SET_SIZE | FD_FILESTAT_SET_TIMES
+    pub const FILE: u64 = FD_DATASYNC
+        | FD_READ
+        | FD_SEEK
+        | FD_FDSTAT_SET_FLAGS
+        | FD_SYNC
+        | FD_TELL
+        | FD_WRITE
+        | FD_ADVISE
+        | FD_ALLOCATE
+        | FD_FILESTAT_GET
+        | FD_FILESTAT_SET_SIZE
+        | FD_FILESTAT_SET_TIMES
         | POLL_FD_READWRITE;
     /// What makes sense for a directory.
-    pub const DIRECTORY: u64 = FD_DATASYNC | FD_FDSTAT_SET_FLAGS | FD_SYNC | FD_ADVISE | PATH_CREATE_DIRECTORY
-        | PATH_CREATE_FILE | PATH_LINK_SOURCE | PATH_LINK_TARGET | PATH_OPEN | FD_READDIR | PATH_READLINK
-        | PATH_RENAME_SOURCE | PATH_RENAME_TARGET | PATH_FILESTAT_GET | PATH_FILESTAT_SET_SIZE
-        | PATH_FILESTAT_SET_TIMES | FD_FILESTAT_GET | FD_FILESTAT_SET_TIMES | PATH_SYMLINK
-        | PATH_REMOVE_DIRECTORY | PATH_UNLINK_FILE | POLL_FD_READWRITE;
+    pub const DIRECTORY: u64 = FD_DATASYNC
+        | FD_FDSTAT_SET_FLAGS
+        | FD_SYNC
+        | FD_ADVISE
+        | PATH_CREATE_DIRECTORY
+        | PATH_CREATE_FILE
+        | PATH_LINK_SOURCE
+        | PATH_LINK_TARGET
+        | PATH_OPEN
+        | FD_READDIR
+        | PATH_READLINK
+        | PATH_RENAME_SOURCE
+        | PATH_RENAME_TARGET
+        | PATH_FILESTAT_GET
+        | PATH_FILESTAT_SET_SIZE
+        | PATH_FILESTAT_SET_TIMES
+        | FD_FILESTAT_GET
+        | FD_FILESTAT_SET_TIMES
+        | PATH_SYMLINK
+        | PATH_REMOVE_DIRECTORY
+        | PATH_UNLINK_FILE
+        | POLL_FD_READWRITE;
     /// What makes sense for a socket.
-    pub const SOCKET: u64 = FD_READ | FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE
-        | SOCK_SHUTDOWN | SOCK_ACCEPT;
+    pub const SOCKET: u64 = FD_READ
+        | FD_WRITE
+        | FD_FDSTAT_SET_FLAGS
+        | FD_FILESTAT_GET
+        | POLL_FD_READWRITE
+        | SOCK_SHUTDOWN
+        | SOCK_ACCEPT;
     /// What changes something behind a directory; a read-only grant has none of it. Linking counts on
     /// both sides: the new name would make the file writable.
-    pub const MUTATION: u64 = FD_WRITE | FD_ALLOCATE | PATH_CREATE_DIRECTORY | PATH_CREATE_FILE | PATH_LINK_SOURCE
-        | PATH_LINK_TARGET | PATH_RENAME_SOURCE | PATH_RENAME_TARGET | PATH_FILESTAT_SET_SIZE
-        | PATH_FILESTAT_SET_TIMES | FD_FILESTAT_SET_SIZE | FD_FILESTAT_SET_TIMES | PATH_SYMLINK
-        | PATH_REMOVE_DIRECTORY | PATH_UNLINK_FILE;
+    pub const MUTATION: u64 = FD_WRITE
+        | FD_ALLOCATE
+        | PATH_CREATE_DIRECTORY
+        | PATH_CREATE_FILE
+        | PATH_LINK_SOURCE
+        | PATH_LINK_TARGET
+        | PATH_RENAME_SOURCE
+        | PATH_RENAME_TARGET
+        | PATH_FILESTAT_SET_SIZE
+        | PATH_FILESTAT_SET_TIMES
+        | FD_FILESTAT_SET_SIZE
+        | FD_FILESTAT_SET_TIMES
+        | PATH_SYMLINK
+        | PATH_REMOVE_DIRECTORY
+        | PATH_UNLINK_FILE;
 
     /// The rights that apply to a type of file.
     #[must_use]
@@ -159,7 +202,11 @@ pub struct Descriptor {
 impl Descriptor {
     /// Fails unless it has all of `needed`.
     pub fn require(&self, needed: u64) -> Result<(), Errno> {
-        if self.base & needed == needed { Ok(()) } else { Err(Errno::NotCapable) }
+        if self.base & needed == needed {
+            Ok(())
+        } else {
+            Err(Errno::NotCapable)
+        }
     }
 }
 
@@ -195,7 +242,11 @@ pub fn host(fd: u32, needed: u64) -> Result<BorrowedFd<'static>, Errno> {
         INITIAL if fd < FIRST => (fd as i32, rights::STDOUT),
         _ => return Err(Errno::BadF),
     };
-    if base & needed == needed { Ok(borrow(host)) } else { Err(Errno::NotCapable) }
+    if base & needed == needed {
+        Ok(borrow(host))
+    } else {
+        Err(Errno::NotCapable)
+    }
 }
 
 /// All that is known of `fd`.
@@ -211,7 +262,11 @@ pub fn get(fd: u32) -> Result<Descriptor, Errno> {
         }),
         INITIAL if fd < FIRST => Ok(Descriptor {
             host: borrow(fd as i32),
-            base: if fd == 0 { rights::STDIN } else { rights::STDOUT },
+            base: if fd == 0 {
+                rights::STDIN
+            } else {
+                rights::STDOUT
+            },
             inheriting: rights::SOCKET,
             filetype: filetype::UNKNOWN,
             grant: 0,

@@ -11,7 +11,10 @@
 //! A [`Memory`] made from a descriptor whose bytes below `len` are mapped, readable and writable stays
 //! so for the length of a host call: memories never shrink and never move. No Rust reference to guest
 //! memory outlives the statement that needs it, because the guest's iovecs may overlap one another.
-#![allow(unsafe_code, reason = "turns checked guest pointers into host pointers")]
+#![allow(
+    unsafe_code,
+    reason = "turns checked guest pointers into host pointers"
+)]
 
 use crate::errno::Errno;
 use core::mem::MaybeUninit;
@@ -51,6 +54,7 @@ macro_rules! record {
         $(#[$doc])*
         #[repr(C)]
         #[derive(Clone, Copy, Debug)]
+        #[allow(missing_docs, reason = "the fields are the witx's")]
         $vis struct $name { $($vis $field: $ty,)* }
         const _: () = assert!(size_of::<$name>() == 0 $(+ size_of::<$ty>())*);
         // SAFETY: made of plain fields whose sizes sum up to the whole.
@@ -162,7 +166,9 @@ impl Memory {
         match u64::from(pointer).checked_add(len) {
             Some(end) if end <= size => {
                 // An address, not a Rust object: the memory was mapped by the kernel or by our caller.
-                Ok(core::ptr::with_exposed_provenance_mut((base + u64::from(pointer)) as usize))
+                Ok(core::ptr::with_exposed_provenance_mut(
+                    (base + u64::from(pointer)) as usize,
+                ))
             }
             _ => Err(Errno::Fault),
         }
@@ -171,7 +177,8 @@ impl Memory {
     /// Fails unless `count` values of this type at `pointer` lie in the memory. Called for results
     /// before a system call is made, so that nothing happens whose outcome can't be told.
     pub fn check<T: Plain>(self, pointer: u32, count: u32) -> Result<(), Errno> {
-        self.host(pointer, u64::from(count) * size_of::<T>() as u64).map(drop)
+        self.host(pointer, u64::from(count) * size_of::<T>() as u64)
+            .map(drop)
     }
 
     /// Reads a value, once.
@@ -200,14 +207,22 @@ impl Memory {
     }
 
     /// Copies guest bytes into `room`; they don't fit: `NAMETOOLONG`, as only names are copied.
-    pub fn copy_in<'a>(self, pointer: u32, len: u32, room: &'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], Errno> {
+    pub fn copy_in(
+        self,
+        pointer: u32,
+        len: u32,
+        room: &mut [MaybeUninit<u8>],
+    ) -> Result<&mut [u8], Errno> {
         let from = self.host(pointer, u64::from(len))?;
         let room = room.get_mut(..len as usize).ok_or(Errno::NameTooLong)?;
         // SAFETY: `host` checked the source, `room` has this length and is no guest memory; after the
         // copy its bytes are initialised.
         unsafe {
             core::ptr::copy_nonoverlapping(from, room.as_mut_ptr().cast::<u8>(), room.len());
-            Ok(core::slice::from_raw_parts_mut(room.as_mut_ptr().cast::<u8>(), room.len()))
+            Ok(core::slice::from_raw_parts_mut(
+                room.as_mut_ptr().cast::<u8>(),
+                room.len(),
+            ))
         }
     }
 
@@ -220,16 +235,27 @@ impl Memory {
     }
 
     /// Lets `fill` write into guest bytes, as the kernel does for a system call.
-    pub fn fill<R>(self, pointer: u32, len: u32, fill: impl FnOnce(&mut [u8]) -> R) -> Result<R, Errno> {
+    pub fn fill<R>(
+        self,
+        pointer: u32,
+        len: u32,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> Result<R, Errno> {
         let at = self.host(pointer, u64::from(len))?;
         // SAFETY: `host` checked the span; the only reference to guest memory while `fill` runs.
-        Ok(fill(unsafe { core::slice::from_raw_parts_mut(at, len as usize) }))
+        Ok(fill(unsafe {
+            core::slice::from_raw_parts_mut(at, len as usize)
+        }))
     }
 
     /// Reads `count` iovecs at `pointer`, each once, and checks all of them.
     pub fn gather(self, pointer: u32, count: u32, room: &mut Room) -> Result<Spans<'_>, Errno> {
-        let Some(room) = room.get_mut(..count as usize) else { return Err(Errno::Inval) };
-        let mut at = self.host(pointer, u64::from(count) * size_of::<GuestIovec>() as u64)?.cast::<GuestIovec>();
+        let Some(room) = room.get_mut(..count as usize) else {
+            return Err(Errno::Inval);
+        };
+        let mut at = self
+            .host(pointer, u64::from(count) * size_of::<GuestIovec>() as u64)?
+            .cast::<GuestIovec>();
         for span in room.iter_mut() {
             // SAFETY: all `count` entries are inside the memory; `at` is one past the last at the end.
             let iovec = unsafe {
@@ -237,14 +263,20 @@ impl Memory {
                 at = at.add(1);
                 iovec
             };
-            span.write(Span { start: self.host(iovec.buf, u64::from(iovec.len))?, len: iovec.len as usize });
+            span.write(Span {
+                start: self.host(iovec.buf, u64::from(iovec.len))?,
+                len: iovec.len as usize,
+            });
         }
         // SAFETY: every entry of `room` was written above.
-        Ok(Spans(unsafe { core::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }))
+        Ok(Spans(unsafe {
+            core::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len())
+        }))
     }
 }
 
 /// Address of element `index`; one that does not exist in 32 bits is out of bounds.
 fn nth<T>(pointer: u32, index: u32) -> Result<u32, Errno> {
-    u32::try_from(u64::from(pointer) + u64::from(index) * size_of::<T>() as u64).map_err(|_| Errno::Fault)
+    u32::try_from(u64::from(pointer) + u64::from(index) * size_of::<T>() as u64)
+        .map_err(|_| Errno::Fault)
 }

@@ -42,7 +42,10 @@ pub fn entries() -> Entries<'static> {
 /// Gives a hosted build, which has no linker of ours, a block.
 #[cfg(not(feature = "freestanding"))]
 pub fn set(block: &'static &'static [u8]) {
-    BLOCK.store(core::ptr::from_ref(block).cast_mut(), core::sync::atomic::Ordering::Release);
+    BLOCK.store(
+        core::ptr::from_ref(block).cast_mut(),
+        core::sync::atomic::Ordering::Release,
+    );
 }
 
 /// Name for the guest of granted directory `grant`, counted from 1.

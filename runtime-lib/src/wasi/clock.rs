@@ -49,7 +49,12 @@ pub extern "C" fn elfin_wasi_clock_res_get(memory: Memory, clock: u32, resolutio
 
 /// Time of a clock. The precision asked for is a permission to be lazy that we don't use.
 #[unsafe(no_mangle)]
-pub extern "C" fn elfin_wasi_clock_time_get(memory: Memory, clock: u32, _precision: u64, time: u32) -> i32 {
+pub extern "C" fn elfin_wasi_clock_time_get(
+    memory: Memory,
+    clock: u32,
+    _precision: u64,
+    time: u32,
+) -> i32 {
     errno::code(now(clock).and_then(|value| memory.store(time, value)))
 }
 
@@ -102,7 +107,9 @@ fn vdso() -> Option<ClockGettime> {
     if address == UNKNOWN {
         let image = crate::start::auxiliary(linux_raw_sys::auxvec::AT_SYSINFO_EHDR);
         // SAFETY: the kernel says that the image is there.
-        address = image.and_then(|image| unsafe { find(image, SYMBOL) }).unwrap_or(ABSENT);
+        address = image
+            .and_then(|image| unsafe { find(image, SYMBOL) })
+            .unwrap_or(ABSENT);
         FOUND.store(address, Relaxed);
     }
     // SAFETY: an address of code with this signature, see the head of the file.
@@ -135,7 +142,9 @@ unsafe fn find(image: usize, name: &[u8]) -> Option<usize> {
         for _ in 0..at::<u16>(image + 56) {
             let (offset, address) = (at::<usize>(header + 8), at::<usize>(header + 16));
             match at::<u32>(header) {
-                PT_LOAD if bias.is_none() => bias = Some(image.wrapping_add(offset).wrapping_sub(address)),
+                PT_LOAD if bias.is_none() => {
+                    bias = Some(image.wrapping_add(offset).wrapping_sub(address))
+                }
                 PT_DYNAMIC => dynamic = Some(image + offset),
                 _ => {}
             }
@@ -230,7 +239,10 @@ mod tests {
             assert_eq!(unsafe { function(clock as i32, &raw mut time) }, 0);
             let between = time.in_nanoseconds().unwrap();
             let after = by_call(__NR_clock_gettime, clock).unwrap();
-            assert!(before <= between && between <= after, "clock {clock}: {before} {between} {after}");
+            assert!(
+                before <= between && between <= after,
+                "clock {clock}: {before} {between} {after}"
+            );
         }
     }
 
@@ -246,7 +258,13 @@ mod tests {
 
     #[test]
     fn times_that_do_not_fit_are_overflows() {
-        let time = |seconds, nanoseconds| Timespec { seconds, nanoseconds }.in_nanoseconds();
+        let time = |seconds, nanoseconds| {
+            Timespec {
+                seconds,
+                nanoseconds,
+            }
+            .in_nanoseconds()
+        };
         assert_eq!(time(-1, 999_999_999), Err(Errno::Overflow));
         assert_eq!(time(1, 2), Ok(1_000_000_002));
         assert_eq!(time(18_446_744_073, 709_551_615), Ok(u64::MAX));

@@ -26,7 +26,12 @@ pub extern "C" fn elfin_wasi_environ_get(memory: Memory, pointers: u32, bytes: u
 }
 
 fn variables() -> Variables<'static> {
-    Variables { inherited: false, left: policy::entries(), policy: policy::entries(), block: start::environment() }
+    Variables {
+        inherited: false,
+        left: policy::entries(),
+        policy: policy::entries(),
+        block: start::environment(),
+    }
 }
 
 /// `KEY=VALUE` strings.
@@ -45,7 +50,9 @@ impl<'a> Iterator for Variables<'a> {
         loop {
             match self.left.next() {
                 Some(Entry::Env(pair)) if !self.inherited => return Some(pair),
-                Some(Entry::InheritEnv(key)) if self.inherited && !is_sealed(self.policy.clone(), key) => {
+                Some(Entry::InheritEnv(key))
+                    if self.inherited && !is_sealed(self.policy.clone(), key) =>
+                {
                     if let Some(pair) = inherited(self.block, key) {
                         return Some(pair);
                     }
@@ -67,7 +74,8 @@ fn is_sealed(mut policy: Entries<'_>, key: &[u8]) -> bool {
 }
 
 fn has_key(pair: &[u8], key: &[u8]) -> bool {
-    pair.strip_prefix(key).is_some_and(|rest| rest.first() == Some(&b'='))
+    pair.strip_prefix(key)
+        .is_some_and(|rest| rest.first() == Some(&b'='))
 }
 
 fn inherited<'a>(mut block: *const *const c_char, key: &[u8]) -> Option<&'a [u8]> {
@@ -107,8 +115,12 @@ mod tests {
         ];
         let policy = elfin_abi::policy::encode(grants.iter().copied());
         let entries = Entries::new(&policy);
-        let variables =
-            Variables { inherited: false, left: entries.clone(), policy: entries, block: block.as_ptr() };
+        let variables = Variables {
+            inherited: false,
+            left: entries.clone(),
+            policy: entries,
+            block: block.as_ptr(),
+        };
         variables.map(<[u8]>::to_vec).collect()
     }
 
@@ -120,7 +132,11 @@ mod tests {
     #[test]
     fn only_named_variables_are_inherited() {
         assert_eq!(
-            all(&[Entry::InheritEnv(b"HOME"), Entry::InheritEnv(b"EMPTY"), Entry::InheritEnv(b"UNSET")]),
+            all(&[
+                Entry::InheritEnv(b"HOME"),
+                Entry::InheritEnv(b"EMPTY"),
+                Entry::InheritEnv(b"UNSET")
+            ]),
             [&b"HOME=/root"[..], b"EMPTY="]
         );
     }
@@ -128,7 +144,11 @@ mod tests {
     #[test]
     fn a_fixed_value_wins() {
         assert_eq!(
-            all(&[Entry::InheritEnv(b"HOME"), Entry::Env(b"A=b=c"), Entry::Env(b"HOME=/home")]),
+            all(&[
+                Entry::InheritEnv(b"HOME"),
+                Entry::Env(b"A=b=c"),
+                Entry::Env(b"HOME=/home")
+            ]),
             [&b"A=b=c"[..], b"HOME=/home"]
         );
     }

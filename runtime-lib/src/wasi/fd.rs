@@ -11,12 +11,20 @@ use crate::policy;
 use core::mem::MaybeUninit;
 use core::num::NonZeroU64;
 use rustix::fd::BorrowedFd;
-use rustix::fs::{Advice, FallocateFlags, FileType, OFlags, RawDir, SeekFrom, Stat, Timespec, Timestamps};
+use rustix::fs::{
+    Advice, FallocateFlags, FileType, OFlags, RawDir, SeekFrom, Stat, Timespec, Timestamps,
+};
 use rustix::net::SocketType;
 
 /// Gathered write.
 #[unsafe(no_mangle)]
-pub extern "C" fn elfin_wasi_fd_write(memory: Memory, fd: u32, iovecs: u32, count: u32, written: u32) -> i32 {
+pub extern "C" fn elfin_wasi_fd_write(
+    memory: Memory,
+    fd: u32,
+    iovecs: u32,
+    count: u32,
+    written: u32,
+) -> i32 {
     errno::code(write(memory, fd, iovecs, count, written))
 }
 
@@ -32,7 +40,13 @@ fn write(memory: Memory, fd: u32, iovecs: u32, count: u32, written: u32) -> Resu
 
 /// Scattered read.
 #[unsafe(no_mangle)]
-pub extern "C" fn elfin_wasi_fd_read(memory: Memory, fd: u32, iovecs: u32, count: u32, read: u32) -> i32 {
+pub extern "C" fn elfin_wasi_fd_read(
+    memory: Memory,
+    fd: u32,
+    iovecs: u32,
+    count: u32,
+    read: u32,
+) -> i32 {
     errno::code((|| {
         let host = fd_table::host(fd, rights::FD_READ)?;
         let mut room = room();
@@ -85,7 +99,13 @@ pub extern "C" fn elfin_wasi_fd_pread(
 
 /// Advice on how a file will be used.
 #[unsafe(no_mangle)]
-pub extern "C" fn elfin_wasi_fd_advise(_: Memory, fd: u32, offset: u64, len: u64, advice: u32) -> i32 {
+pub extern "C" fn elfin_wasi_fd_advise(
+    _: Memory,
+    fd: u32,
+    offset: u64,
+    len: u64,
+    advice: u32,
+) -> i32 {
     errno::code((|| {
         let host = fd_table::host(fd, rights::FD_ADVISE)?;
         let advice = match advice {
@@ -100,7 +120,12 @@ pub extern "C" fn elfin_wasi_fd_advise(_: Memory, fd: u32, offset: u64, len: u64
         if offset > i64::MAX as u64 || len > i64::MAX as u64 {
             return Err(Errno::Inval);
         }
-        Ok(rustix::fs::fadvise(host, offset, NonZeroU64::new(len), advice)?)
+        Ok(rustix::fs::fadvise(
+            host,
+            offset,
+            NonZeroU64::new(len),
+            advice,
+        )?)
     })())
 }
 
@@ -109,7 +134,12 @@ pub extern "C" fn elfin_wasi_fd_advise(_: Memory, fd: u32, offset: u64, len: u64
 pub extern "C" fn elfin_wasi_fd_allocate(_: Memory, fd: u32, offset: u64, len: u64) -> i32 {
     errno::code((|| {
         let host = fd_table::host(fd, rights::FD_ALLOCATE)?;
-        Ok(rustix::fs::fallocate(host, FallocateFlags::empty(), offset, len)?)
+        Ok(rustix::fs::fallocate(
+            host,
+            FallocateFlags::empty(),
+            offset,
+            len,
+        )?)
     })())
 }
 
@@ -122,13 +152,20 @@ pub extern "C" fn elfin_wasi_fd_close(_: Memory, fd: u32) -> i32 {
 /// Brings data to the disk.
 #[unsafe(no_mangle)]
 pub extern "C" fn elfin_wasi_fd_datasync(_: Memory, fd: u32) -> i32 {
-    errno::code((|| Ok(rustix::fs::fdatasync(fd_table::host(fd, rights::FD_DATASYNC)?)?))())
+    errno::code((|| {
+        Ok(rustix::fs::fdatasync(fd_table::host(
+            fd,
+            rights::FD_DATASYNC,
+        )?)?)
+    })())
 }
 
 /// Brings data and metadata to the disk.
 #[unsafe(no_mangle)]
 pub extern "C" fn elfin_wasi_fd_sync(_: Memory, fd: u32) -> i32 {
-    errno::code((|| Ok(rustix::fs::fsync(fd_table::host(fd, rights::FD_SYNC)?)?))())
+    errno::code((|| {
+        Ok(rustix::fs::fsync(fd_table::host(fd, rights::FD_SYNC)?)?)
+    })())
 }
 
 /// Type, flags and rights of a descriptor.
@@ -155,7 +192,14 @@ pub extern "C" fn elfin_wasi_fd_fdstat_get(memory: Memory, fd: u32, stat: u32) -
         let flags = guest_flags(rustix::fs::fcntl_getfl(descriptor.host)?);
         memory.store(
             stat,
-            Fdstat { filetype, pad0: 0, flags, pad1: 0, base, inheriting: descriptor.inheriting },
+            Fdstat {
+                filetype,
+                pad0: 0,
+                flags,
+                pad1: 0,
+                base,
+                inheriting: descriptor.inheriting,
+            },
         )
     })())
 }
@@ -172,13 +216,21 @@ pub extern "C" fn elfin_wasi_fd_fdstat_set_flags(_: Memory, fd: u32, flags: u32)
             return Err(Errno::NotSup);
         }
         let switched = OFlags::APPEND | OFlags::NONBLOCK;
-        Ok(rustix::fs::fcntl_setfl(host, current.difference(switched) | wanted.intersection(switched))?)
+        Ok(rustix::fs::fcntl_setfl(
+            host,
+            current.difference(switched) | wanted.intersection(switched),
+        )?)
     })())
 }
 
 /// Takes rights away.
 #[unsafe(no_mangle)]
-pub extern "C" fn elfin_wasi_fd_fdstat_set_rights(_: Memory, fd: u32, base: u64, inheriting: u64) -> i32 {
+pub extern "C" fn elfin_wasi_fd_fdstat_set_rights(
+    _: Memory,
+    fd: u32,
+    base: u64,
+    inheriting: u64,
+) -> i32 {
     errno::code(fd_table::restrict(fd, base, inheriting))
 }
 
@@ -204,7 +256,13 @@ pub extern "C" fn elfin_wasi_fd_filestat_set_size(_: Memory, fd: u32, size: u64)
 
 /// Changes the times of a file.
 #[unsafe(no_mangle)]
-pub extern "C" fn elfin_wasi_fd_filestat_set_times(_: Memory, fd: u32, atim: u64, mtim: u64, flags: u32) -> i32 {
+pub extern "C" fn elfin_wasi_fd_filestat_set_times(
+    _: Memory,
+    fd: u32,
+    atim: u64,
+    mtim: u64,
+    flags: u32,
+) -> i32 {
     errno::code((|| {
         let host = fd_table::host(fd, rights::FD_FILESTAT_SET_TIMES)?;
         Ok(rustix::fs::futimens(host, &timestamps(atim, mtim, flags)?)?)
@@ -217,13 +275,25 @@ pub extern "C" fn elfin_wasi_fd_prestat_get(memory: Memory, fd: u32, to: u32) ->
     errno::code((|| {
         // BADF also for what is open but no grant: a guest's libc looks for grants until it sees one.
         let name = policy::guest_name(fd_table::get(fd)?.grant).ok_or(Errno::BadF)?;
-        memory.store(to, Prestat { tag: 0, pad: [0; 3], name_len: name.len() as u32 })
+        memory.store(
+            to,
+            Prestat {
+                tag: 0,
+                pad: [0; 3],
+                name_len: name.len() as u32,
+            },
+        )
     })())
 }
 
 /// The name of a granted directory, not terminated.
 #[unsafe(no_mangle)]
-pub extern "C" fn elfin_wasi_fd_prestat_dir_name(memory: Memory, fd: u32, to: u32, len: u32) -> i32 {
+pub extern "C" fn elfin_wasi_fd_prestat_dir_name(
+    memory: Memory,
+    fd: u32,
+    to: u32,
+    len: u32,
+) -> i32 {
     errno::code((|| {
         let name = policy::guest_name(fd_table::get(fd)?.grant).ok_or(Errno::BadF)?;
         if name.len() > len as usize {
@@ -241,7 +311,13 @@ pub extern "C" fn elfin_wasi_fd_renumber(_: Memory, from: u32, to: u32) -> i32 {
 
 /// Moves the position.
 #[unsafe(no_mangle)]
-pub extern "C" fn elfin_wasi_fd_seek(memory: Memory, fd: u32, offset: i64, whence: u32, to: u32) -> i32 {
+pub extern "C" fn elfin_wasi_fd_seek(
+    memory: Memory,
+    fd: u32,
+    offset: i64,
+    whence: u32,
+    to: u32,
+) -> i32 {
     errno::code((|| {
         let position = match whence {
             // An offset below zero is refused by the kernel.
@@ -267,7 +343,8 @@ pub extern "C" fn elfin_wasi_fd_tell(memory: Memory, fd: u32, to: u32) -> i32 {
 
 /// The right to seek includes the right to tell.
 fn tell(memory: Memory, fd: u32, to: u32) -> Result<(), Errno> {
-    let host = fd_table::host(fd, rights::FD_TELL).or_else(|_| fd_table::host(fd, rights::FD_SEEK))?;
+    let host =
+        fd_table::host(fd, rights::FD_TELL).or_else(|_| fd_table::host(fd, rights::FD_SEEK))?;
     memory.check::<u64>(to, 1)?;
     memory.store(to, rustix::fs::seek(host, SeekFrom::Current(0))?)
 }
@@ -292,7 +369,13 @@ pub extern "C" fn elfin_wasi_fd_readdir(
 }
 
 /// Cookies are the kernel's: each entry holds the position of the next.
-fn readdir(memory: Memory, host: BorrowedFd<'_>, buf: u32, len: u32, cookie: u64) -> Result<u32, Errno> {
+fn readdir(
+    memory: Memory,
+    host: BorrowedFd<'_>,
+    buf: u32,
+    len: u32,
+    cookie: u64,
+) -> Result<u32, Errno> {
     let mut filled = 0;
     let mut put = |bytes: &[u8]| -> Result<bool, Errno> {
         let fits = bytes.get(..(len - filled) as usize).unwrap_or(bytes);
@@ -329,7 +412,11 @@ fn readdir(memory: Memory, host: BorrowedFd<'_>, buf: u32, len: u32, cookie: u64
 
 /// A granted directory that may be entered but not read is open for lookups only.
 fn not_readable(error: rustix::io::Errno) -> Errno {
-    if error == rustix::io::Errno::BADF { Errno::Acces } else { error.into() }
+    if error == rustix::io::Errno::BADF {
+        Errno::Acces
+    } else {
+        error.into()
+    }
 }
 
 const FLAG_APPEND: u16 = 1;
@@ -404,6 +491,10 @@ pub(super) fn is_socket(filetype: u8) -> bool {
 }
 
 /// witx `filestat`.
+#[allow(
+    clippy::useless_conversion,
+    reason = "st_nlink is not as wide on every machine"
+)]
 pub(super) fn filestat(stat: &Stat, filetype: u8) -> Filestat {
     Filestat {
         dev: stat.st_dev,
@@ -412,16 +503,18 @@ pub(super) fn filestat(stat: &Stat, filetype: u8) -> Filestat {
         pad: [0; 7],
         nlink: u64::from(stat.st_nlink),
         size: stat.st_size as u64,
-        atim: since_epoch(stat.st_atime as i64, stat.st_atime_nsec),
-        mtim: since_epoch(stat.st_mtime as i64, stat.st_mtime_nsec),
-        ctim: since_epoch(stat.st_ctime as i64, stat.st_ctime_nsec),
+        atim: since_epoch(stat.st_atime, stat.st_atime_nsec),
+        mtim: since_epoch(stat.st_mtime, stat.st_mtime_nsec),
+        ctim: since_epoch(stat.st_ctime, stat.st_ctime_nsec),
     }
 }
 
 /// Files can be older than the epoch and younger than 2554; the witx can't say so.
 fn since_epoch(seconds: i64, nanoseconds: u64) -> u64 {
     match u64::try_from(seconds) {
-        Ok(seconds) => seconds.saturating_mul(super::clock::SECOND).saturating_add(nanoseconds),
+        Ok(seconds) => seconds
+            .saturating_mul(super::clock::SECOND)
+            .saturating_add(nanoseconds),
         Err(_) => 0,
     }
 }
@@ -431,14 +524,26 @@ pub(super) fn timestamps(atim: u64, mtim: u64, flags: u32) -> Result<Timestamps,
     if flags & !15 != 0 {
         return Err(Errno::Inval);
     }
-    Ok(Timestamps { last_access: timestamp(atim, flags)?, last_modification: timestamp(mtim, flags >> 2)? })
+    Ok(Timestamps {
+        last_access: timestamp(atim, flags)?,
+        last_modification: timestamp(mtim, flags >> 2)?,
+    })
 }
 
 fn timestamp(time: u64, flags: u32) -> Result<Timespec, Errno> {
     Ok(match flags & 3 {
-        0 => Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },
-        1 => Timespec { tv_sec: (time / super::clock::SECOND) as i64, tv_nsec: (time % super::clock::SECOND) as i64 },
-        2 => Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW },
+        0 => Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_OMIT,
+        },
+        1 => Timespec {
+            tv_sec: (time / super::clock::SECOND) as i64,
+            tv_nsec: (time % super::clock::SECOND) as i64,
+        },
+        2 => Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_NOW,
+        },
         _ => return Err(Errno::Inval),
     })
 }

@@ -15,6 +15,7 @@ pub mod poll;
 pub mod proc;
 pub mod random;
 pub mod sched;
+pub mod setup;
 pub mod sock;
 
 use crate::errno::Errno;
