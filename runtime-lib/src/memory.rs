@@ -10,8 +10,10 @@
 #![allow(unsafe_code, reason = "maps memory at fixed addresses")]
 
 use crate::program::Program;
+use elfin_abi::map::STACK_GUARD;
+#[cfg(feature = "freestanding")]
 use elfin_abi::program::MemoryInfo;
-use elfin_abi::state::MemoryDescriptor;
+use elfin_abi::state::{FuncRef, MemoryDescriptor, TableDescriptor};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
@@ -29,31 +31,83 @@ pub enum Commit {
 
 /// Maps `[start, end)`, zero-filled, where nothing is mapped yet.
 ///
+/// Linux before 4.17, and qemu-user before 8, take an address that must not be replaced for a hint; qemu
+/// moreover keeps all addresses between the executable's first and last segment for itself. There `free`
+/// says whether the range may be taken without asking.
+///
 /// # Errors
 /// The kernel's; `EEXIST` if the range is not free.
 ///
 /// # Safety
-/// Nothing relies on the range being unmapped.
-#[inline(never)]
-pub unsafe fn map(start: u64, end: u64, access: ProtFlags, commit: Commit) -> Result<(), Errno> {
-    if start >= end {
-        return Ok(());
+/// Nothing relies on the range being unmapped; `free` is right.
+pub unsafe fn map(
+    start: u64,
+    end: u64,
+    access: ProtFlags,
+    commit: Commit,
+    free: impl FnOnce() -> bool,
+) -> Result<(), Errno> {
+    // SAFETY: replaces nothing, or what is free.
+    unsafe {
+        if map_at(start, end, access, commit, MapFlags::FIXED_NOREPLACE)? {
+            Ok(())
+        } else if free() {
+            map_at(start, end, access, commit, MapFlags::FIXED).map(|_| ())
+        } else {
+            Err(Errno::EXIST)
+        }
     }
-    let wanted = start as *mut _;
+}
+
+/// Maps `[start, end)`, or nothing and returns false when the kernel chose another place.
+///
+/// # Safety
+/// As [`map`], for what `place` replaces.
+#[inline(never)]
+unsafe fn map_at(
+    start: u64,
+    end: u64,
+    access: ProtFlags,
+    commit: Commit,
+    place: MapFlags,
+) -> Result<bool, Errno> {
+    if start >= end {
+        return Ok(true);
+    }
     let len = (end - start) as usize;
-    let mut flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE;
+    let mut flags = MapFlags::PRIVATE | place;
     if commit == Commit::Later {
         flags |= MapFlags::NORESERVE;
     }
-    // SAFETY: a new mapping that replaces nothing.
-    let mapped = unsafe { rustix::mm::mmap_anonymous(wanted, len, access, flags) }?;
-    if mapped != wanted {
-        // Linux before 4.17 and qemu-user before 8 take the address for a hint.
-        // SAFETY: it was mapped just now and nobody knows of it.
-        let _ = unsafe { rustix::mm::munmap(mapped, len) };
-        return Err(Errno::EXIST);
+    // SAFETY: by contract.
+    let mapped = unsafe { rustix::mm::mmap_anonymous(start as *mut _, len, access, flags) }?;
+    if mapped as u64 == start {
+        return Ok(true);
     }
-    Ok(())
+    // SAFETY: it was mapped just now and nobody knows of it.
+    let _ = unsafe { rustix::mm::munmap(mapped, len) };
+    Ok(false)
+}
+
+/// Whether nothing that the program may reach lies in `[start, end)`: no memory, no table, no stack. The
+/// executable's other segments all lie below the first memory.
+#[must_use]
+pub fn is_free(program: &Program<'_>, start: u64, end: u64) -> bool {
+    let header = program.header();
+    let apart = |from: u64, len: u64| end <= from || start >= from.saturating_add(len);
+    apart(header.stack_base - STACK_GUARD.min(header.stack_base), header.stack_size + STACK_GUARD)
+        && program.memories().iter().all(|memory| {
+            // SAFETY: the descriptor of a memory of the program lives as long as it.
+            let descriptor = unsafe { &*(memory.descriptor as *const MemoryDescriptor) };
+            let mapped = mapped_end(descriptor, descriptor.len).unwrap_or(u64::MAX);
+            apart(descriptor.base, memory.reservation.max(mapped - descriptor.base))
+        })
+        && program.tables().iter().all(|table| {
+            // SAFETY: likewise.
+            let descriptor = unsafe { &*(table.descriptor as *const TableDescriptor) };
+            let mapped = descriptor.mapped.saturating_mul(FuncRef::SIZE.into());
+            apart(descriptor.base, table.reservation.max(mapped))
+        })
 }
 
 /// Prepares every memory of the program and fills in the initial images that are copied.
@@ -75,23 +129,25 @@ pub fn set_up(program: &Program<'_>) {
 ///
 /// # Safety
 /// The record is right and its memory not in use yet.
+#[cfg(feature = "freestanding")]
 unsafe fn prepare(program: &Program<'_>, memory: &MemoryInfo) -> Result<(), Errno> {
     // SAFETY: by contract.
     let descriptor = unsafe { &*(memory.descriptor as *const MemoryDescriptor) };
     let commit = if memory.reservation == 0 { Commit::Now } else { Commit::Later };
+    let map = |start, end, access| {
+        // At boot the range of a memory is free: this is a static executable at fixed addresses.
+        // SAFETY: by contract.
+        unsafe { map(start, end, access, commit, || true) }
+    };
     let read_write = ProtFlags::READ | ProtFlags::WRITE;
     let usable = mapped_end(descriptor, descriptor.len).ok_or(Errno::NOMEM)?;
     let mut mapped = descriptor.base;
     for image in program.images(memory) {
-        // SAFETY: by contract.
-        unsafe { map(mapped, image.start, read_write, commit) }?;
+        map(mapped, image.start, read_write)?;
         mapped = image.end;
     }
-    // SAFETY: by contract.
-    unsafe {
-        map(mapped, usable, read_write, commit)?;
-        map(usable.max(mapped), descriptor.base + memory.reservation, ProtFlags::empty(), commit)
-    }
+    map(mapped, usable, read_write)?;
+    map(usable.max(mapped), descriptor.base + memory.reservation, ProtFlags::empty())
 }
 
 /// Where the mapping of a memory of `len` bytes ends.
@@ -111,7 +167,7 @@ pub unsafe extern "C" fn elfin_memory_grow(memory: *mut MemoryDescriptor, pages:
     let info = program.memories().iter().find(|info| info.descriptor == memory as u64);
     let old = descriptor.len >> descriptor.page_log2;
     // SAFETY: the record belongs to the descriptor.
-    match info.and_then(|info| unsafe { grow(descriptor, info.reservation, pages) }) {
+    match info.and_then(|info| unsafe { grow(&program, descriptor, info.reservation, pages) }) {
         Some(()) => old,
         None => u64::MAX,
     }
@@ -121,7 +177,12 @@ pub unsafe extern "C" fn elfin_memory_grow(memory: *mut MemoryDescriptor, pages:
 ///
 /// # Safety
 /// The descriptor is that of a memory with this reservation (0: nothing beyond its length is mapped).
-unsafe fn grow(descriptor: &mut MemoryDescriptor, reservation: u64, pages: u64) -> Option<()> {
+unsafe fn grow(
+    program: &Program<'_>,
+    descriptor: &mut MemoryDescriptor,
+    reservation: u64,
+    pages: u64,
+) -> Option<()> {
     if pages > u64::MAX >> descriptor.page_log2 {
         return None;
     }
@@ -132,8 +193,9 @@ unsafe fn grow(descriptor: &mut MemoryDescriptor, reservation: u64, pages: u64) 
     let start = mapped_end(descriptor, descriptor.len)?;
     let end = mapped_end(descriptor, len)?;
     if reservation == 0 {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: replaces nothing.
-        unsafe { map(start, end, ProtFlags::READ | ProtFlags::WRITE, Commit::Now) }.ok()?;
+        unsafe { map(start, end, access, Commit::Now, || is_free(program, start, end)) }.ok()?;
     } else if end > start {
         if end - descriptor.base > reservation {
             return None;
@@ -159,6 +221,7 @@ pub fn is_guarded(program: &Program<'_>, address: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::program;
 
     /// An address range that nothing else uses, for one test.
     fn free_range(len: u64) -> u64 {
@@ -182,19 +245,19 @@ mod tests {
     fn a_reserved_memory_grows_up_to_its_maximum() {
         let base = free_range(1 << 20);
         // SAFETY: the range is free.
-        unsafe { map(base, base + (1 << 20), ProtFlags::empty(), Commit::Later) }.expect("reserve");
+        unsafe { map(base, base + (1 << 20), ProtFlags::empty(), Commit::Later, || false) }.expect("reserve");
         let mut memory = memory_at(base, 3 << 16, 16);
         // SAFETY: the memory and its reservation are this test's own.
         unsafe {
-            assert_eq!(grow(&mut memory, 1 << 20, 0), Some(()));
-            assert_eq!(grow(&mut memory, 1 << 20, 2), Some(()));
+            assert_eq!(grow(&program(), &mut memory, 1 << 20, 0), Some(()));
+            assert_eq!(grow(&program(), &mut memory, 1 << 20, 2), Some(()));
             core::ptr::write_bytes(base as *mut u8, 1, 2 << 16);
-            assert_eq!(grow(&mut memory, 1 << 20, 2), None);
-            assert_eq!(grow(&mut memory, 1 << 20, u64::MAX), None);
-            assert_eq!(grow(&mut memory, 1 << 20, u64::MAX >> 16), None);
+            assert_eq!(grow(&program(), &mut memory, 1 << 20, 2), None);
+            assert_eq!(grow(&program(), &mut memory, 1 << 20, u64::MAX), None);
+            assert_eq!(grow(&program(), &mut memory, 1 << 20, u64::MAX >> 16), None);
             assert_eq!(memory.len, 2 << 16);
-            assert_eq!(grow(&mut memory, 1 << 20, 1), Some(()));
-            assert_eq!(grow(&mut memory, 1 << 20, 0), Some(()));
+            assert_eq!(grow(&program(), &mut memory, 1 << 20, 1), Some(()));
+            assert_eq!(grow(&program(), &mut memory, 1 << 20, 0), Some(()));
         }
     }
 
@@ -202,12 +265,12 @@ mod tests {
     fn a_memory_never_leaves_its_reservation() {
         let base = free_range(1 << 17);
         // SAFETY: the range is free.
-        unsafe { map(base, base + (1 << 17), ProtFlags::empty(), Commit::Later) }.expect("reserve");
+        unsafe { map(base, base + (1 << 17), ProtFlags::empty(), Commit::Later, || false) }.expect("reserve");
         let mut memory = memory_at(base, u64::MAX, 16);
         // SAFETY: the memory and its reservation are this test's own.
         unsafe {
-            assert_eq!(grow(&mut memory, 1 << 17, 3), None);
-            assert_eq!(grow(&mut memory, 1 << 17, 2), Some(()));
+            assert_eq!(grow(&program(), &mut memory, 1 << 17, 3), None);
+            assert_eq!(grow(&program(), &mut memory, 1 << 17, 2), Some(()));
         }
     }
 
@@ -217,15 +280,15 @@ mod tests {
         let mut memory = memory_at(base, u64::MAX, 0);
         // SAFETY: the range is free.
         unsafe {
-            assert_eq!(grow(&mut memory, 0, 1), Some(()));
-            assert_eq!(grow(&mut memory, 0, LARGEST_PAGE), Some(()));
+            assert_eq!(grow(&program(), &mut memory, 0, 1), Some(()));
+            assert_eq!(grow(&program(), &mut memory, 0, LARGEST_PAGE), Some(()));
             assert_eq!(memory.len, LARGEST_PAGE + 1);
             core::ptr::write_bytes(base as *mut u8, 1, memory.len as usize);
             let neighbour = base + 4 * LARGEST_PAGE;
-            map(neighbour, neighbour + LARGEST_PAGE, ProtFlags::empty(), Commit::Later).expect("map");
-            assert_eq!(grow(&mut memory, 0, 3 * LARGEST_PAGE), None);
-            assert_eq!(grow(&mut memory, 0, u64::MAX - (LARGEST_PAGE + 1)), None);
-            assert_eq!(grow(&mut memory, 0, LARGEST_PAGE), Some(()));
+            map(neighbour, neighbour + LARGEST_PAGE, ProtFlags::empty(), Commit::Later, || false).expect("map");
+            assert_eq!(grow(&program(), &mut memory, 0, 3 * LARGEST_PAGE), None);
+            assert_eq!(grow(&program(), &mut memory, 0, u64::MAX - (LARGEST_PAGE + 1)), None);
+            assert_eq!(grow(&program(), &mut memory, 0, LARGEST_PAGE), Some(()));
         }
     }
 }

@@ -9,7 +9,6 @@
 //! for everything else the default action is in place when the handler returns.
 #![allow(unsafe_code, reason = "installs signal handlers")]
 
-use crate::arch::{self, Registers};
 use crate::program::Program;
 use elfin_abi::map::STACK_GUARD;
 use elfin_abi::trap::TrapCode;
@@ -45,6 +44,7 @@ pub fn classify(program: &Program<'_>, fault: &Fault) -> Option<TrapCode> {
 /// Installs the handlers, and lets writes to a closed pipe or beyond a size limit fail rather than kill.
 #[cfg(feature = "freestanding")]
 pub fn set_up() {
+    use crate::arch;
     use core::cell::UnsafeCell;
     use linux_raw_sys::general::{
         __NR_sigaltstack, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_SIGINFO, SIGPIPE, SIGXFSZ, stack_t,
@@ -81,6 +81,7 @@ pub fn set_up() {
 /// The handler fits the flags.
 #[cfg(feature = "freestanding")]
 unsafe fn set_action(signal: u32, handler: usize, flags: u32) {
+    use crate::arch;
     use linux_raw_sys::general::__NR_rt_sigaction;
     let action = arch::signal_action(handler, flags);
     let mask_size = size_of::<u64>();
@@ -93,6 +94,7 @@ unsafe fn set_action(signal: u32, handler: usize, flags: u32) {
 /// The handler of every signal that may be a trap.
 #[cfg(feature = "freestanding")]
 unsafe extern "C" fn on_signal(signal: u32, info: *const SignalInfo, context: *const core::ffi::c_void) {
+    use crate::arch::{self, Registers};
     use linux_raw_sys::general::{__NR_getpid, __NR_kill};
 
     // SAFETY: these are the arguments of a signal handler.

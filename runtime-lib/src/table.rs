@@ -7,7 +7,8 @@
 //! As in [`crate::memory`]: a table's range belongs to it alone, its descriptor is written here only.
 #![allow(unsafe_code, reason = "maps tables at fixed addresses, writes references")]
 
-use crate::memory::{Commit, LARGEST_PAGE, map};
+use crate::memory::{Commit, LARGEST_PAGE, is_free, map};
+#[cfg(feature = "freestanding")]
 use crate::program::Program;
 use elfin_abi::state::{FuncRef, TableDescriptor};
 use rustix::mm::ProtFlags;
@@ -21,7 +22,8 @@ pub fn set_up(program: &Program<'_>) {
         // SAFETY: the compiler's record; boot, nothing else knows of the range.
         let result = unsafe {
             let base = (*(table.descriptor as *const TableDescriptor)).base;
-            map(base, base + table.reservation, ProtFlags::READ | ProtFlags::WRITE, Commit::Later)
+            let access = ProtFlags::READ | ProtFlags::WRITE;
+            map(base, base + table.reservation, access, Commit::Later, || true)
         };
         if let Err(error) = result {
             crate::start::fail_to_reserve(table.reservation, "table", error);
@@ -54,8 +56,10 @@ unsafe fn grow(table: &mut TableDescriptor, entries: u64, value: u64) -> Option<
         let end = table.base.checked_add(len.checked_mul(ENTRY)?)?;
         let end = end.checked_next_multiple_of(LARGEST_PAGE)?;
         let start = table.base + table.mapped * ENTRY;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let free = || is_free(&crate::program::program(), start, end);
         // SAFETY: replaces nothing.
-        unsafe { map(start, end, ProtFlags::READ | ProtFlags::WRITE, Commit::Later) }.ok()?;
+        unsafe { map(start, end, access, Commit::Later, free) }.ok()?;
         table.mapped = (end - table.base) / ENTRY;
     }
     // SAFETY: the entries are mapped.
