@@ -97,7 +97,9 @@ impl fmt::Display for Error {
         match self {
             Error::Invalid { message, .. } => write!(f, "invalid module: {}", Printable(message)),
             Error::Text { message, .. } => write!(f, "{message}"),
-            Error::Unsupported { feature, .. } => write!(f, "unsupported feature: {}", Printable(feature)),
+            Error::Unsupported { feature, .. } => {
+                write!(f, "unsupported feature: {}", Printable(feature))
+            }
             Error::Link { message, .. } => f.write_str(message),
             Error::LimitExceeded { message, .. } => write!(f, "limit exceeded: {message}"),
             Error::Internal { message, .. } => {

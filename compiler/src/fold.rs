@@ -103,9 +103,22 @@ pub fn fold(program: &Program<'_>, arch: Arch) -> Folded {
     let memories = (0..)
         .map(crate::program::MemoryId)
         .zip(sparse)
-        .map(|(id, image)| image.into_runs(arch, if Some(id) == primary { MAX_MAPPED_RUNS } else { 0 }))
+        .map(|(id, image)| {
+            image.into_runs(
+                arch,
+                if Some(id) == primary {
+                    MAX_MAPPED_RUNS
+                } else {
+                    0
+                },
+            )
+        })
         .collect();
-    Folded { memories, tables, steps }
+    Folded {
+        memories,
+        tables,
+        steps,
+    }
 }
 
 fn fold_segments(
@@ -119,14 +132,17 @@ fn fold_segments(
         let silent = !code_runs_before(program, id);
         for (i, element) in instance.module.elements.iter().enumerate() {
             let segment = instance.first_element + i as u32;
-            let Some((table, offset)) = program.elements[segment as usize].active else { continue };
+            let Some((table, offset)) = program.elements[segment as usize].active else {
+                continue;
+            };
             let table_info = &program.tables[table as usize];
             let end = offset + element.items.len() as u64;
             if end > table_info.initial {
                 steps.push(Step::Trap(TrapCode::TableOutOfBounds));
                 return steps;
             }
-            let folds = (silent || table_info.instance == id) && table_info.initial <= MAX_FOLDED_ENTRIES;
+            let folds =
+                (silent || table_info.instance == id) && table_info.initial <= MAX_FOLDED_ENTRIES;
             if !folds {
                 steps.push(Step::CopyElements(ElementId(segment)));
                 continue;
@@ -145,7 +161,9 @@ fn fold_segments(
         }
         for (i, data) in instance.module.data.iter().enumerate() {
             let segment = instance.first_data + i as u32;
-            let Some((memory, offset)) = program.data[segment as usize].active else { continue };
+            let Some((memory, offset)) = program.data[segment as usize].active else {
+                continue;
+            };
             let memory_info = &program.memories[memory as usize];
             let end = offset + data.bytes.len() as u64;
             if end > memory_info.initial {
@@ -183,7 +201,10 @@ impl Sparse {
             let page = offset / PAGE;
             // Zeros into a page that does not exist change nothing.
             if self.pages.contains_key(&page) || now.iter().any(|b| *b != 0) {
-                let page = self.pages.entry(page).or_insert_with(|| Box::new([0; PAGE as usize]));
+                let page = self
+                    .pages
+                    .entry(page)
+                    .or_insert_with(|| Box::new([0; PAGE as usize]));
                 page[within..within + len].copy_from_slice(now);
             }
             offset += len as u64;
@@ -207,7 +228,11 @@ impl Sparse {
             let start = first * PAGE / arch.max_page_size() * arch.max_page_size();
             let near = last_end.is_none_or(|last| start.saturating_sub(last) <= MAX_MAPPED_GAP);
             let overlaps = last_end.is_some_and(|last| start < last);
-            if (end - first) * PAGE >= min_mapped(arch) && image.mapped.len() < max_mapped && near && !overlaps {
+            if (end - first) * PAGE >= min_mapped(arch)
+                && image.mapped.len() < max_mapped
+                && near
+                && !overlaps
+            {
                 image.mapped.push(self.run(start, first, end));
                 last_end = Some((end * PAGE).next_multiple_of(arch.max_page_size()));
             } else {
@@ -229,16 +254,25 @@ impl Sparse {
             let at = (page * PAGE - start) as usize;
             bytes[at..at + PAGE as usize].copy_from_slice(&contents[..]);
         }
-        let len = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+        let len = bytes
+            .iter()
+            .rposition(|b| *b != 0)
+            .map_or(0, |last| last + 1);
         bytes.truncate(len);
-        Run { offset: start, bytes }
+        Run {
+            offset: start,
+            bytes,
+        }
     }
 
     fn trimmed(&self, page: u64) -> Run {
         let contents = &self.pages[&page];
         let first = contents.iter().position(|b| *b != 0).unwrap_or(0);
         let last = contents.iter().rposition(|b| *b != 0).unwrap_or(0);
-        Run { offset: page * PAGE + first as u64, bytes: contents[first..=last].to_vec() }
+        Run {
+            offset: page * PAGE + first as u64,
+            bytes: contents[first..=last].to_vec(),
+        }
     }
 }
 
@@ -274,7 +308,13 @@ mod tests {
     fn a_small_image_is_copied_without_its_zeros() {
         let image = runs(&[(8, b"\0\0hello\0")], Arch::X86_64);
         assert!(image.mapped.is_empty());
-        assert_eq!(image.copied, [Run { offset: 10, bytes: b"hello".to_vec() }]);
+        assert_eq!(
+            image.copied,
+            [Run {
+                offset: 10,
+                bytes: b"hello".to_vec()
+            }]
+        );
     }
 
     #[test]
@@ -283,7 +323,9 @@ mod tests {
         for arch in Arch::ALL {
             let image = runs(&[(0x1_0400, &bytes)], *arch);
             assert!(image.copied.is_empty());
-            let [run] = &image.mapped[..] else { panic!("one run") };
+            let [run] = &image.mapped[..] else {
+                panic!("one run")
+            };
             assert_eq!(run.offset, 0x1_0000);
             assert_eq!(run.bytes.len(), 0x2_0400);
             assert!(run.bytes[..0x400].iter().all(|b| *b == 0));
@@ -293,7 +335,13 @@ mod tests {
     #[test]
     fn later_zeros_overwrite() {
         let image = runs(&[(0, &[1, 2, 3, 4]), (1, &[0, 0, 0])], Arch::X86_64);
-        assert_eq!(image.copied, [Run { offset: 0, bytes: vec![1] }]);
+        assert_eq!(
+            image.copied,
+            [Run {
+                offset: 0,
+                bytes: vec![1]
+            }]
+        );
     }
 
     #[test]

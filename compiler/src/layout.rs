@@ -139,8 +139,16 @@ impl Slots {
 ///
 /// # Errors
 /// [`Error::LimitExceeded`] when the program's state, code or stack can't have a place.
-pub fn lay_out(program: &Program<'_>, usage: &Usage, folded: &Folded, options: &Options) -> Result<Layout> {
-    let limit = |message: String| Error::LimitExceeded { message, place: program.main().module.place() };
+pub fn lay_out(
+    program: &Program<'_>,
+    usage: &Usage,
+    folded: &Folded,
+    options: &Options,
+) -> Result<Layout> {
+    let limit = |message: String| Error::LimitExceeded {
+        message,
+        place: program.main().module.place(),
+    };
     let mut slots = Slots { next: 0 };
 
     // Globals first: they are the hottest, and small offsets are the cheapest.
@@ -148,22 +156,44 @@ pub fn lay_out(program: &Program<'_>, usage: &Usage, folded: &Folded, options: &
         .globals
         .iter()
         .zip(&usage.globals_set)
-        .map(|(global, set)| if *set { GlobalPlace::Slot(slots.take(8)) } else { GlobalPlace::Constant(global.init) })
+        .map(|(global, set)| {
+            if *set {
+                GlobalPlace::Slot(slots.take(8))
+            } else {
+                GlobalPlace::Constant(global.init)
+            }
+        })
         .collect();
 
     let stack_size = options.max_stack.max(GRANULE).next_multiple_of(GRANULE);
     if stack_size > MAX_STACK {
-        return Err(limit(format!("a stack of {stack_size} bytes; the most is {MAX_STACK}")));
+        return Err(limit(format!(
+            "a stack of {stack_size} bytes; the most is {MAX_STACK}"
+        )));
     }
     let stack = (map::STATE_END + map::STACK_GUARD, stack_size);
     // A hole above the stack: the image begins on a page of its own.
     let image_base = stack.0 + stack.1 + GRANULE;
-    let wasm: u64 = program.instances.iter().flat_map(|i| &i.module.bodies).map(|b| b.body.as_bytes().len() as u64).sum();
+    let wasm: u64 = program
+        .instances
+        .iter()
+        .flat_map(|i| &i.module.bodies)
+        .map(|b| b.body.as_bytes().len() as u64)
+        .sum();
     let needed = image_base + wasm * EXPANSION + (8 << 20);
-    let memory_base = if needed <= map::MEMORY_BASE { map::MEMORY_BASE } else { map::MEMORY_BASE_LARGE };
+    let memory_base = if needed <= map::MEMORY_BASE {
+        map::MEMORY_BASE
+    } else {
+        map::MEMORY_BASE_LARGE
+    };
 
     let primary = program.primary_memory();
-    let mut next = memory_base + if primary.is_some() { map::MEMORY_STRIDE } else { 0 };
+    let mut next = memory_base
+        + if primary.is_some() {
+            map::MEMORY_STRIDE
+        } else {
+            0
+        };
     let memories = (0..program.memories.len())
         .map(|i| {
             let base = if primary == Some(MemoryId(i as u32)) {
@@ -176,7 +206,11 @@ pub fn lay_out(program: &Program<'_>, usage: &Usage, folded: &Folded, options: &
                 MemoryMode::Guarded => map::GUARDED_RESERVATION,
                 MemoryMode::Checked => 0,
             };
-            MemoryPlace { descriptor: slots.take(MemoryDescriptor::SIZE), base, reservation }
+            MemoryPlace {
+                descriptor: slots.take(MemoryDescriptor::SIZE),
+                base,
+                reservation,
+            }
         })
         .collect();
 
@@ -194,15 +228,28 @@ pub fn lay_out(program: &Program<'_>, usage: &Usage, folded: &Folded, options: &
             entries: Entries::Reserved(0),
             capacity,
             fixed_length: !grown,
-            constant: !usage.tables_written[i] && !folded.steps.iter().any(|s| writes_table(program, s, i)),
+            constant: !usage.tables_written[i]
+                && !folded.steps.iter().any(|s| writes_table(program, s, i)),
         });
     }
-    let data = usage.data_used.iter().map(|used| used.then(|| slots.take(SegmentDescriptor::SIZE))).collect();
-    let elements = usage.elements_used.iter().map(|used| used.then(|| slots.take(SegmentDescriptor::SIZE))).collect();
+    let data = usage
+        .data_used
+        .iter()
+        .map(|used| used.then(|| slots.take(SegmentDescriptor::SIZE)))
+        .collect();
+    let elements = usage
+        .elements_used
+        .iter()
+        .map(|used| used.then(|| slots.take(SegmentDescriptor::SIZE)))
+        .collect();
 
     for table in &mut tables {
         let bytes = table.capacity * u64::from(FuncRef::SIZE);
-        let most = if table.fixed_length { MAX_STATE_FIXED_ENTRIES } else { MAX_STATE_ENTRIES };
+        let most = if table.fixed_length {
+            MAX_STATE_FIXED_ENTRIES
+        } else {
+            MAX_STATE_ENTRIES
+        };
         if table.capacity <= most && slots.next + bytes <= MAX_STATE_BYTES {
             table.entries = Entries::State(slots.next as u32);
             slots.next += bytes;
@@ -213,7 +260,9 @@ pub fn lay_out(program: &Program<'_>, usage: &Usage, folded: &Folded, options: &
     }
     let state_size = slots.next;
     if state_size > MAX_STATE_BYTES {
-        return Err(limit(format!("instance state of {state_size} bytes; the most is {MAX_STATE_BYTES}")));
+        return Err(limit(format!(
+            "instance state of {state_size} bytes; the most is {MAX_STATE_BYTES}"
+        )));
     }
     let images: usize = folded.memories.iter().map(|m| m.mapped.len()).sum();
     Ok(Layout {
@@ -233,9 +282,9 @@ pub fn lay_out(program: &Program<'_>, usage: &Usage, folded: &Folded, options: &
 
 fn writes_table(program: &Program<'_>, step: &crate::fold::Step, table: usize) -> bool {
     match step {
-        crate::fold::Step::CopyElements(id) => {
-            program.elements[id.index()].active.is_some_and(|(t, _)| t as usize == table)
-        }
+        crate::fold::Step::CopyElements(id) => program.elements[id.index()]
+            .active
+            .is_some_and(|(t, _)| t as usize == table),
         _ => false,
     }
 }
@@ -258,7 +307,9 @@ impl Layout {
         match (self.addressing, arch) {
             (Addressing::Context, _) => BaseAccess::Load,
             _ if program.primary_memory() != Some(id) => BaseAccess::Load,
-            (Addressing::Fixed, Arch::X86_64) => BaseAccess::Constant(self.memories[id.index()].base),
+            (Addressing::Fixed, Arch::X86_64) => {
+                BaseAccess::Constant(self.memories[id.index()].base)
+            }
             (Addressing::Fixed, Arch::Aarch64 | Arch::Riscv64) => BaseAccess::Symbol,
         }
     }

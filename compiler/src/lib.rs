@@ -4,14 +4,22 @@
 //! that were decided for it. This crate knows WebAssembly and CLIF; it must not know segments, ELF
 //! program headers or system calls.
 
+pub mod codegen;
+pub mod emit;
 pub mod error;
 pub mod fold;
+pub mod isa;
 pub mod layout;
 pub mod module;
 pub mod options;
 pub mod parse;
 pub mod program;
+pub mod symbol;
+pub mod translate;
 pub mod usage;
+
+use std::borrow::Cow;
+use std::time::Instant;
 
 pub use error::{Error, Place, Printable, Result};
 pub use options::*;
@@ -85,13 +93,53 @@ pub struct CompiledProgram {
     pub phases: Vec<Phase>,
 }
 
+/// Progress that nobody watches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn start(&self, _functions: usize) {}
+    fn step(&self) {}
+}
+
 /// Compiles `main`, wired to `links` and to the host, into one object.
 ///
 /// # Errors
 /// See [`Error`]; nothing in the input makes this panic.
-pub fn compile(main: Source<'_>, links: &[Source<'_>], options: &Options, progress: &dyn Progress) -> Result<CompiledProgram> {
-    let _ = (main, links, options, progress);
-    Err(Error::Internal { message: "under construction".into(), place: Place::default() })
+pub fn compile(
+    main: Source<'_>,
+    links: &[Source<'_>],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<CompiledProgram> {
+    let mut clock = Clock::start();
+    let binaries = to_binaries(main, links)?;
+    let modules = parse_all(main, links, &binaries)?;
+    clock.lap("parse");
+    let program = program::link(&modules, options)?;
+    let usage = usage::find(&program);
+    let folded = fold::fold(&program, options.arch);
+    let layout = layout::lay_out(&program, &usage, &folded, options)?;
+    let isa = isa::build(options)?;
+    clock.lap("plan");
+    let env = translate::Env {
+        program: &program,
+        usage: &usage,
+        layout: &layout,
+        arch: options.arch,
+    };
+    let work = codegen::work_list(env);
+    let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
+    clock.lap("compile");
+    let (object, map) = emit::emit(env, &folded, &functions)?;
+    clock.lap("emit");
+    Ok(CompiledProgram {
+        object,
+        map,
+        host_functions: used_host_functions(&program, &usage),
+        function_count: usage.live.len(),
+        phases: clock.phases,
+    })
 }
 
 /// Text of the program after translation (`--emit clif`), functions in index order.
@@ -99,8 +147,9 @@ pub fn compile(main: Source<'_>, links: &[Source<'_>], options: &Options, progre
 /// # Errors
 /// As [`compile`].
 pub fn dump_clif(main: Source<'_>, links: &[Source<'_>], options: &Options) -> Result<String> {
-    let _ = (main, links, options);
-    Err(Error::Internal { message: "under construction".into(), place: Place::default() })
+    planned(main, links, options, |env, folded| {
+        codegen::dump_clif(env, folded, &codegen::work_list(env))
+    })
 }
 
 /// Disassembly of the program (`--emit asm`), functions in index order.
@@ -108,6 +157,105 @@ pub fn dump_clif(main: Source<'_>, links: &[Source<'_>], options: &Options) -> R
 /// # Errors
 /// As [`compile`].
 pub fn dump_asm(main: Source<'_>, links: &[Source<'_>], options: &Options) -> Result<String> {
-    let _ = (main, links, options);
-    Err(Error::Internal { message: "under construction".into(), place: Place::default() })
+    let isa = isa::build(options)?;
+    planned(main, links, options, |env, folded| {
+        let work = codegen::work_list(env);
+        let functions = codegen::compile(env, folded, &*isa, &work, true, &Silent)?;
+        let text = functions.iter().map(|f| {
+            format!(
+                "; {}\n{}",
+                codegen::describe(env, f.symbol),
+                f.disassembly.as_deref().unwrap_or_default()
+            )
+        });
+        Ok(text.collect::<Vec<_>>().join("\n"))
+    })
+}
+
+/// Runs `work` on a program up to its layout.
+fn planned<T>(
+    main: Source<'_>,
+    links: &[Source<'_>],
+    options: &Options,
+    work: impl FnOnce(translate::Env<'_>, &fold::Folded) -> Result<T>,
+) -> Result<T> {
+    let binaries = to_binaries(main, links)?;
+    let modules = parse_all(main, links, &binaries)?;
+    let program = program::link(&modules, options)?;
+    let usage = usage::find(&program);
+    let folded = fold::fold(&program, options.arch);
+    let layout = layout::lay_out(&program, &usage, &folded, options)?;
+    work(
+        translate::Env {
+            program: &program,
+            usage: &usage,
+            layout: &layout,
+            arch: options.arch,
+        },
+        &folded,
+    )
+}
+
+/// Binary forms in the order of instantiation: linked modules as given, the main module last.
+fn to_binaries<'a>(main: Source<'a>, links: &[Source<'a>]) -> Result<Vec<Cow<'a, [u8]>>> {
+    links
+        .iter()
+        .chain([&main])
+        .map(|source| parse::to_binary(source.name, source.bytes))
+        .collect()
+}
+
+fn parse_all<'a>(
+    main: Source<'_>,
+    links: &[Source<'_>],
+    binaries: &'a [Cow<'_, [u8]>],
+) -> Result<Vec<module::Module<'a>>> {
+    links
+        .iter()
+        .chain([&main])
+        .zip(binaries)
+        .map(|(source, binary)| parse::parse(source.name, binary))
+        .collect()
+}
+
+fn used_host_functions(
+    program: &program::Program<'_>,
+    usage: &usage::Usage,
+) -> Vec<&'static elfin_abi::host::HostFunction> {
+    let mut indices: Vec<usize> = program
+        .host_functions
+        .iter()
+        .zip(&usage.host_used)
+        .filter_map(|(f, used)| used.then_some(f.index))
+        .collect();
+    indices.sort_unstable();
+    indices.dedup();
+    indices
+        .into_iter()
+        .map(|i| &elfin_abi::host::HOST_FUNCTIONS[i])
+        .collect()
+}
+
+/// Measures phases.
+struct Clock {
+    last: Instant,
+    phases: Vec<Phase>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            last: Instant::now(),
+            phases: Vec::new(),
+        }
+    }
+
+    fn lap(&mut self, name: &'static str) {
+        let now = Instant::now();
+        self.phases.push(Phase {
+            name,
+            time: now - self.last,
+        });
+        self.last = now;
+    }
 }

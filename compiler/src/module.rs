@@ -231,13 +231,20 @@ impl Module<'_> {
     /// The module as a whole, for an error.
     #[must_use]
     pub fn place(&self) -> Place {
-        Place { module: self.name.clone(), ..Place::default() }
+        Place {
+            module: self.name.clone(),
+            ..Place::default()
+        }
     }
 
     /// A function, for an error.
     #[must_use]
     pub fn function_place(&self, index: u32, offset: Option<u64>) -> Place {
         let name = self.function_name(index).map(str::to_owned);
-        Place { module: self.name.clone(), function: Some((index, name)), offset }
+        Place {
+            module: self.name.clone(),
+            function: Some((index, name)),
+            offset,
+        }
     }
 }

@@ -7,14 +7,15 @@
 
 use crate::error::{Error, Place, Result};
 use crate::module::{
-    Body, ConstExpr, ConstOperator, Data, Element, Export, Global, Import, Item, Module, SegmentMode, Summary, Table,
+    Body, ConstExpr, ConstOperator, Data, Element, Export, Global, Import, Item, Module,
+    SegmentMode, Summary, Table,
 };
 use rayon::prelude::*;
 use std::borrow::Cow;
 use wasmparser::{
-    CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate, FuncValidatorAllocations,
-    FunctionBody, KnownCustom, Name, Operator, Parser, Payload, TableInit, TypeRef, ValType, ValidPayload, Validator,
-    ValidatorResources, WasmFeatures,
+    CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate,
+    FuncValidatorAllocations, FunctionBody, KnownCustom, Name, Operator, Parser, Payload,
+    TableInit, TypeRef, ValType, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 /// Most targets of a `br_table`: a larger one was once miscompiled on aarch64 (GHSA-mghf-wjfp-p5xm).
@@ -28,9 +29,7 @@ pub const MAX_BODY_BYTES: u64 = 7_654_321;
 
 /// Everything that the validator should accept as valid, whether or not elfin compiles it.
 fn features() -> WasmFeatures {
-    WasmFeatures::default()
-        | WasmFeatures::CUSTOM_PAGE_SIZES
-        | WasmFeatures::LEGACY_EXCEPTIONS
+    WasmFeatures::default() | WasmFeatures::CUSTOM_PAGE_SIZES | WasmFeatures::LEGACY_EXCEPTIONS
 }
 
 /// Text or binary format → binary format.
@@ -43,18 +42,26 @@ pub fn to_binary<'a>(name: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     }
     let invalid = |message: &str| Error::Invalid {
         message: message.to_owned(),
-        place: Place { module: name.to_owned(), function: None, offset: Some(0) },
+        place: Place {
+            module: name.to_owned(),
+            function: None,
+            offset: Some(0),
+        },
     };
     if bytes.is_empty() {
         return Err(invalid("the file is empty"));
     }
     // What is not text cannot be the text format; saying "expected `(`" would mislead.
-    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
+    let text = std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains('\0'));
     let Some(text) = text else {
         return Err(invalid("neither a binary module (magic \\0asm) nor text"));
     };
-    let binary = wat::parse_str(text)
-        .map_err(|error| Error::Text { message: error.to_string(), module: name.to_owned() })?;
+    let binary = wat::parse_str(text).map_err(|error| Error::Text {
+        message: error.to_string(),
+        module: name.to_owned(),
+    })?;
     Ok(Cow::Owned(binary))
 }
 
@@ -63,15 +70,24 @@ pub fn to_binary<'a>(name: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
 /// # Errors
 /// [`Error::Invalid`], [`Error::Unsupported`], [`Error::LimitExceeded`].
 pub fn parse<'a>(name: &str, bytes: &'a [u8]) -> Result<Module<'a>> {
-    let mut reader = Reader { module: empty_module(name) };
+    let mut reader = Reader {
+        module: empty_module(name),
+    };
     let mut validator = Validator::new_with_features(features());
     let mut bodies = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|e| reader.invalid(&e))?;
-        if let Payload::Version { encoding: wasmparser::Encoding::Component, .. } = &payload {
+        if let Payload::Version {
+            encoding: wasmparser::Encoding::Component,
+            ..
+        } = &payload
+        {
             return Err(reader.unsupported("component-model", 0));
         }
-        match validator.payload(&payload).map_err(|e| reader.invalid(&e))? {
+        match validator
+            .payload(&payload)
+            .map_err(|e| reader.invalid(&e))?
+        {
             ValidPayload::Func(validator, body) => bodies.push((validator, body)),
             ValidPayload::Ok | ValidPayload::Parser(_) | ValidPayload::End(_) => {}
         }
@@ -146,7 +162,9 @@ impl<'a> Reader<'a> {
             }
             Payload::FunctionSection(section) => {
                 for ty in section {
-                    self.module.functions.push(ty.map_err(|e| self.invalid(&e))?);
+                    self.module
+                        .functions
+                        .push(ty.map_err(|e| self.invalid(&e))?);
                 }
             }
             Payload::TableSection(section) => {
@@ -178,20 +196,28 @@ impl<'a> Reader<'a> {
                         return Err(self.unsupported("shared-everything-threads", offset));
                     }
                     let init = Some(self.const_expr(&global.init_expr)?);
-                    self.module.globals.push(Global { ty: global.ty, init });
+                    self.module.globals.push(Global {
+                        ty: global.ty,
+                        init,
+                    });
                 }
             }
             Payload::ExportSection(section) => {
                 for export in section.into_iter_with_offsets() {
                     let (offset, export) = export.map_err(|e| self.invalid(&e))?;
                     let item = match export.kind {
-                        ExternalKind::Func | ExternalKind::FuncExact => Item::Function(export.index),
+                        ExternalKind::Func | ExternalKind::FuncExact => {
+                            Item::Function(export.index)
+                        }
                         ExternalKind::Table => Item::Table(export.index),
                         ExternalKind::Memory => Item::Memory(export.index),
                         ExternalKind::Global => Item::Global(export.index),
                         ExternalKind::Tag => return Err(self.unsupported("exceptions", offset)),
                     };
-                    self.module.exports.push(Export { name: export.name, item });
+                    self.module.exports.push(Export {
+                        name: export.name,
+                        item,
+                    });
                 }
             }
             Payload::StartSection { func, .. } => self.module.start = Some(func),
@@ -207,11 +233,18 @@ impl<'a> Reader<'a> {
                     let data = data.map_err(|e| self.invalid(&e))?;
                     let mode = match &data.kind {
                         DataKind::Passive => SegmentMode::Passive,
-                        DataKind::Active { memory_index, offset_expr } => {
-                            SegmentMode::Active { index: *memory_index, offset: self.const_expr(offset_expr)? }
-                        }
+                        DataKind::Active {
+                            memory_index,
+                            offset_expr,
+                        } => SegmentMode::Active {
+                            index: *memory_index,
+                            offset: self.const_expr(offset_expr)?,
+                        },
                     };
-                    self.module.data.push(Data { mode, bytes: data.data });
+                    self.module.data.push(Data {
+                        mode,
+                        bytes: data.data,
+                    });
                 }
             }
             Payload::CustomSection(section) => {
@@ -236,7 +269,9 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 if self.module.function_names.len() <= index {
-                    self.module.function_names.resize(self.module.functions.len(), None);
+                    self.module
+                        .function_names
+                        .resize(self.module.functions.len(), None);
                 }
                 self.module.function_names[index] = Some(naming.name);
             }
@@ -274,7 +309,12 @@ impl<'a> Reader<'a> {
             }
             TypeRef::Tag(_) => return Err(self.unsupported("exceptions", offset)),
         };
-        self.module.imports.push(Import { module: import.module, name: import.name, item, offset });
+        self.module.imports.push(Import {
+            module: import.module,
+            name: import.name,
+            item,
+            offset,
+        });
         Ok(())
     }
 
@@ -282,16 +322,22 @@ impl<'a> Reader<'a> {
         let mode = match &element.kind {
             ElementKind::Passive => SegmentMode::Passive,
             ElementKind::Declared => SegmentMode::Declared,
-            ElementKind::Active { table_index, offset_expr } => {
-                SegmentMode::Active { index: table_index.unwrap_or(0), offset: self.const_expr(offset_expr)? }
-            }
+            ElementKind::Active {
+                table_index,
+                offset_expr,
+            } => SegmentMode::Active {
+                index: table_index.unwrap_or(0),
+                offset: self.const_expr(offset_expr)?,
+            },
         };
         let mut items = Vec::new();
         match element.items {
             ElementItems::Functions(functions) => {
                 for function in functions {
                     let function = function.map_err(|e| self.invalid(&e))?;
-                    items.push(ConstExpr { operators: vec![ConstOperator::RefFunc(function)] });
+                    items.push(ConstExpr {
+                        operators: vec![ConstOperator::RefFunc(function)],
+                    });
                 }
             }
             ElementItems::Expressions(ty, expressions) => {
@@ -360,11 +406,23 @@ impl<'a> Reader<'a> {
 }
 
 fn invalid(module: &Module<'_>, error: &wasmparser::Error) -> Error {
-    Error::Invalid { message: error.message().to_owned(), place: Place { offset: Some(error.offset()), ..module.place() } }
+    Error::Invalid {
+        message: error.message().to_owned(),
+        place: Place {
+            offset: Some(error.offset()),
+            ..module.place()
+        },
+    }
 }
 
 fn unsupported(module: &Module<'_>, feature: &str, offset: u64) -> Error {
-    Error::Unsupported { feature: feature.to_owned(), place: Place { offset: Some(offset), ..module.place() } }
+    Error::Unsupported {
+        feature: feature.to_owned(),
+        place: Place {
+            offset: Some(offset),
+            ..module.place()
+        },
+    }
 }
 
 /// The feature that a value type needs beyond what elfin compiles.
@@ -373,7 +431,9 @@ fn value_type_feature(ty: ValType) -> Option<&'static str> {
         ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 => None,
         ValType::V128 => Some("simd"),
         ValType::Ref(r) if r.is_func_ref() || r.is_extern_ref() => None,
-        ValType::Ref(r) if r.is_concrete_type_ref() || !r.is_nullable() => Some("function-references"),
+        ValType::Ref(r) if r.is_concrete_type_ref() || !r.is_nullable() => {
+            Some("function-references")
+        }
         ValType::Ref(r) => match r.heap_type() {
             wasmparser::HeapType::Abstract {
                 ty: wasmparser::AbstractHeapType::Exn | wasmparser::AbstractHeapType::NoExn,
@@ -417,13 +477,16 @@ fn read_bodies<'a>(
     let results: Vec<Result<Body<'a>>> = bodies
         .into_par_iter()
         .with_min_len(16)
-        .map_init(FuncValidatorAllocations::default, |allocations, (validator, body)| {
-            let index = validator.index;
-            let mut validator = validator.into_validator(std::mem::take(allocations));
-            let result = read_body(module, index, &mut validator, body);
-            *allocations = validator.into_allocations();
-            result
-        })
+        .map_init(
+            FuncValidatorAllocations::default,
+            |allocations, (validator, body)| {
+                let index = validator.index;
+                let mut validator = validator.into_validator(std::mem::take(allocations));
+                let result = read_body(module, index, &mut validator, body);
+                *allocations = validator.into_allocations();
+                result
+            },
+        )
         .collect();
     results.into_iter().collect()
 }
@@ -435,11 +498,20 @@ fn read_body<'a>(
     body: FunctionBody<'a>,
 ) -> Result<Body<'a>> {
     let at = |offset: u64| module.function_place(index, Some(offset));
-    let invalid = |e: wasmparser::Error| Error::Invalid { message: e.message().to_owned(), place: at(e.offset()) };
+    let invalid = |e: wasmparser::Error| Error::Invalid {
+        message: e.message().to_owned(),
+        place: at(e.offset()),
+    };
     let range = body.range();
     if range.end - range.start > MAX_BODY_BYTES {
-        let message = format!("a function body of {} bytes; the most is {MAX_BODY_BYTES}", range.end - range.start);
-        return Err(Error::LimitExceeded { message, place: at(range.start) });
+        let message = format!(
+            "a function body of {} bytes; the most is {MAX_BODY_BYTES}",
+            range.end - range.start
+        );
+        return Err(Error::LimitExceeded {
+            message,
+            place: at(range.start),
+        });
     }
     let mut summary = Summary::default();
     // A body may be valid and need a feature that elfin lacks: the whole body is validated before it is
@@ -466,17 +538,29 @@ fn read_body<'a>(
         if let Operator::BrTable { targets } = &operator
             && targets.len() > MAX_BR_TABLE_TARGETS
         {
-            let message = format!("a br_table of {} targets; the most is {MAX_BR_TABLE_TARGETS}", targets.len());
-            return Err(Error::LimitExceeded { message, place: at(offset) });
+            let message = format!(
+                "a br_table of {} targets; the most is {MAX_BR_TABLE_TARGETS}",
+                targets.len()
+            );
+            return Err(Error::LimitExceeded {
+                message,
+                place: at(offset),
+            });
         }
         if validator.control_stack_height() > MAX_NESTING {
             let message = format!("blocks nested deeper than {MAX_NESTING}");
-            return Err(Error::LimitExceeded { message, place: at(offset) });
+            return Err(Error::LimitExceeded {
+                message,
+                place: at(offset),
+            });
         }
     }
     operators.finish().map_err(invalid)?;
     if let Some((feature, offset)) = lacking {
-        return Err(Error::Unsupported { feature, place: at(offset) });
+        return Err(Error::Unsupported {
+            feature,
+            place: at(offset),
+        });
     }
     for list in [
         &mut summary.functions,
@@ -510,7 +594,9 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
                 summary.globals_set.push(global_index);
             }
         }
-        Operator::TableSet { table } | Operator::TableFill { table } => summary.tables_written.push(table),
+        Operator::TableSet { table } | Operator::TableFill { table } => {
+            summary.tables_written.push(table)
+        }
         Operator::TableCopy { dst_table, .. } => summary.tables_written.push(dst_table),
         Operator::TableInit { elem_index, table } => {
             summary.tables_written.push(table);
@@ -521,7 +607,9 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
             summary.tables_grown.push(table);
         }
         Operator::ElemDrop { elem_index } => summary.elements.push(elem_index),
-        Operator::MemoryInit { data_index, .. } | Operator::DataDrop { data_index } => summary.data.push(data_index),
+        Operator::MemoryInit { data_index, .. } | Operator::DataDrop { data_index } => {
+            summary.data.push(data_index)
+        }
         Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
             if let wasmparser::BlockType::Type(ty) = blockty
                 && let Some(feature) = value_type_feature(ty)
@@ -543,7 +631,11 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         _ => {}
     }
     match proposal_of(operator) {
-        "mvp" | "sign_extension" | "saturating_float_to_int" | "bulk_memory" | "reference_types" => Ok(()),
+        "mvp"
+        | "sign_extension"
+        | "saturating_float_to_int"
+        | "bulk_memory"
+        | "reference_types" => Ok(()),
         _ => Err(feature_of(operator)),
     }
 }

@@ -5,7 +5,9 @@
 //! Nothing here knows addresses.
 
 use crate::error::{Error, Place, Printable, Result};
-use crate::module::{ConstExpr, ConstOperator, FuncType, GlobalType, Item, Module, SegmentMode, ValType};
+use crate::module::{
+    ConstExpr, ConstOperator, FuncType, GlobalType, Item, Module, SegmentMode, ValType,
+};
 use crate::options::{Options, UnknownImports};
 use elfin_abi::host::{self, HostFunction};
 use std::collections::HashMap;
@@ -253,7 +255,9 @@ impl Program<'_> {
     /// Never: a program has at least the main instance.
     #[must_use]
     pub fn main(&self) -> &Instance<'_> {
-        self.instances.last().expect("a program has a main instance")
+        self.instances
+            .last()
+            .expect("a program has a main instance")
     }
 }
 
@@ -280,7 +284,11 @@ pub fn link<'m>(modules: &'m [Module<'m>], options: &Options) -> Result<Program<
             entry: Entry::default(),
         },
         type_ids: HashMap::new(),
-        host_ids: host::HOST_FUNCTIONS.iter().enumerate().map(|(i, f)| ((f.module, f.name), i)).collect(),
+        host_ids: host::HOST_FUNCTIONS
+            .iter()
+            .enumerate()
+            .map(|(i, f)| ((f.module, f.name), i))
+            .collect(),
         options,
     };
     for (position, module) in modules.iter().enumerate() {
@@ -318,7 +326,11 @@ impl<'m> Linker<'m, '_> {
 
     fn instantiate(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<()> {
         let id = InstanceId(self.program.instances.len() as u32);
-        let types = module.types.iter().map(|ty| ty.as_ref().map(|ty| self.type_id(ty))).collect();
+        let types = module
+            .types
+            .iter()
+            .map(|ty| ty.as_ref().map(|ty| self.type_id(ty)))
+            .collect();
         let mut instance = Instance {
             module,
             functions: Vec::with_capacity(module.functions.len()),
@@ -361,15 +373,30 @@ impl<'m> Linker<'m, '_> {
     }
 
     fn is_reexport(&self, import: &crate::module::Import<'_>) -> bool {
-        self.program.instances.iter().any(|i| i.module.name == import.module)
+        self.program
+            .instances
+            .iter()
+            .any(|i| i.module.name == import.module)
     }
 
     fn define(&mut self, id: InstanceId, instance: &mut Instance<'m>) -> Result<()> {
         let module = instance.module;
-        for (i, ty) in module.functions.iter().enumerate().skip(module.imported_functions as usize) {
-            let ty = instance.types[*ty as usize].expect("validated: a function has a function type");
-            instance.functions.push(Callee::Defined(FuncId(self.program.functions.len() as u32)));
-            self.program.functions.push(Function { instance: id, index: i as u32, ty });
+        for (i, ty) in module
+            .functions
+            .iter()
+            .enumerate()
+            .skip(module.imported_functions as usize)
+        {
+            let ty =
+                instance.types[*ty as usize].expect("validated: a function has a function type");
+            instance
+                .functions
+                .push(Callee::Defined(FuncId(self.program.functions.len() as u32)));
+            self.program.functions.push(Function {
+                instance: id,
+                index: i as u32,
+                ty,
+            });
         }
         for ty in &module.memories[module.imported_memories as usize..] {
             let page = elfin_abi::state::WASM_PAGE;
@@ -381,20 +408,43 @@ impl<'m> Linker<'m, '_> {
                     "a linear memory starts with {initial} bytes, more than --max-memory allows ({})",
                     self.options.max_memory.unwrap_or(u64::MAX)
                 );
-                return Err(Error::LimitExceeded { message, place: module.place() });
+                return Err(Error::LimitExceeded {
+                    message,
+                    place: module.place(),
+                });
             }
-            instance.memories.push(MemoryId(self.program.memories.len() as u32));
-            self.program.memories.push(Memory { initial, maximum, declared_maximum: ty.maximum, instance: id });
+            instance
+                .memories
+                .push(MemoryId(self.program.memories.len() as u32));
+            self.program.memories.push(Memory {
+                initial,
+                maximum,
+                declared_maximum: ty.maximum,
+                instance: id,
+            });
         }
         for global in &module.globals[module.imported_globals as usize..] {
-            let init = global.init.as_ref().expect("a defined global has an initial value");
+            let init = global
+                .init
+                .as_ref()
+                .expect("a defined global has an initial value");
             let init = self.evaluate(instance, init);
-            instance.globals.push(GlobalId(self.program.globals.len() as u32));
-            self.program.globals.push(Global { ty: global.ty, init });
+            instance
+                .globals
+                .push(GlobalId(self.program.globals.len() as u32));
+            self.program.globals.push(Global {
+                ty: global.ty,
+                init,
+            });
         }
         for table in &module.tables[module.imported_tables as usize..] {
-            let init = table.init.as_ref().map_or(Constant::Null, |init| self.evaluate(instance, init));
-            instance.tables.push(TableId(self.program.tables.len() as u32));
+            let init = table
+                .init
+                .as_ref()
+                .map_or(Constant::Null, |init| self.evaluate(instance, init));
+            instance
+                .tables
+                .push(TableId(self.program.tables.len() as u32));
             self.program.tables.push(Table {
                 element: table.ty.element_type,
                 initial: table.ty.initial,
@@ -403,29 +453,50 @@ impl<'m> Linker<'m, '_> {
                 instance: id,
             });
         }
-        let entries: u64 = self.program.tables.iter().map(|t| t.initial).fold(0, u64::saturating_add);
+        let entries: u64 = self
+            .program
+            .tables
+            .iter()
+            .map(|t| t.initial)
+            .fold(0, u64::saturating_add);
         if entries > MAX_TABLE_ENTRIES {
-            let message = format!("tables of {entries} entries in all; the most is {MAX_TABLE_ENTRIES}");
-            return Err(Error::LimitExceeded { message, place: module.place() });
+            let message =
+                format!("tables of {entries} entries in all; the most is {MAX_TABLE_ENTRIES}");
+            return Err(Error::LimitExceeded {
+                message,
+                place: module.place(),
+            });
         }
         for (i, element) in module.elements.iter().enumerate() {
             let active = match &element.mode {
-                SegmentMode::Active { index, offset } => {
-                    Some((instance.tables[*index as usize].0, self.offset(instance, offset)))
-                }
+                SegmentMode::Active { index, offset } => Some((
+                    instance.tables[*index as usize].0,
+                    self.offset(instance, offset),
+                )),
                 SegmentMode::Passive | SegmentMode::Declared => None,
             };
             let declared = matches!(element.mode, SegmentMode::Declared);
-            self.program.elements.push(Segment { instance: id, index: i as u32, active, declared });
+            self.program.elements.push(Segment {
+                instance: id,
+                index: i as u32,
+                active,
+                declared,
+            });
         }
         for (i, data) in module.data.iter().enumerate() {
             let active = match &data.mode {
-                SegmentMode::Active { index, offset } => {
-                    Some((instance.memories[*index as usize].0, self.offset(instance, offset)))
-                }
+                SegmentMode::Active { index, offset } => Some((
+                    instance.memories[*index as usize].0,
+                    self.offset(instance, offset),
+                )),
                 SegmentMode::Passive | SegmentMode::Declared => None,
             };
-            self.program.data.push(Segment { instance: id, index: i as u32, active, declared: false });
+            self.program.data.push(Segment {
+                instance: id,
+                index: i as u32,
+                active,
+                declared: false,
+            });
         }
         Ok(())
     }
@@ -438,7 +509,9 @@ impl<'m> Linker<'m, '_> {
     fn offset(&self, instance: &Instance<'_>, expr: &ConstExpr) -> u64 {
         match self.evaluate(instance, expr) {
             Constant::Bits(bits) => u64::from(bits as u32),
-            Constant::Null | Constant::Function(_) => unreachable!("validated: an offset is a number"),
+            Constant::Null | Constant::Function(_) => {
+                unreachable!("validated: an offset is a number")
+            }
         }
     }
 
@@ -449,20 +522,34 @@ impl<'m> Linker<'m, '_> {
         later: &[Module<'_>],
     ) -> Result<Resolved> {
         let module = instance.module;
-        let place = Place { offset: Some(import.offset), ..module.place() };
+        let place = Place {
+            offset: Some(import.offset),
+            ..module.place()
+        };
         let what = format!(
             "{} \"{}\" \"{}\"",
             import.item.kind(),
             Printable(import.module),
             Printable(import.name)
         );
-        let error = |message: String| Error::Link { message, place: place.clone() };
+        let error = |message: String| Error::Link {
+            message,
+            place: place.clone(),
+        };
 
         // The last instance of that name, as the specification's scripts have it.
-        let provider = self.program.instances.iter().rev().find(|i| i.module.name == import.module);
+        let provider = self
+            .program
+            .instances
+            .iter()
+            .rev()
+            .find(|i| i.module.name == import.module);
         if let Some(provider) = provider {
             let Some(item) = provider.module.export(import.name) else {
-                return Err(error(format!("unknown import: {what}: the module linked as \"{}\" has no such export", Printable(import.module))));
+                return Err(error(format!(
+                    "unknown import: {what}: the module linked as \"{}\" has no such export",
+                    Printable(import.module)
+                )));
             };
             let resolved = match item {
                 Item::Function(i) => Resolved::Function(provider.functions[i as usize]),
@@ -497,11 +584,17 @@ impl<'m> Linker<'m, '_> {
                     )));
                 }
                 if function.symbol.is_empty() {
-                    return Err(error(format!("{what} is part of WASI preview1 but elfin does not have it yet")));
+                    return Err(error(format!(
+                        "{what} is part of WASI preview1 but elfin does not have it yet"
+                    )));
                 }
                 let ty = self.type_id(&expected);
                 let id = HostId(self.program.host_functions.len() as u32);
-                self.program.host_functions.push(HostImport { index: host, memory: None, ty });
+                self.program.host_functions.push(HostImport {
+                    index: host,
+                    memory: None,
+                    ty,
+                });
                 return Ok(Resolved::Function(Callee::Host(id)));
             }
             if self.options.unknown_imports == UnknownImports::Trap {
@@ -529,40 +622,69 @@ impl<'m> Linker<'m, '_> {
         let module = instance.module;
         let limits = |found: (u64, Option<u64>), wanted: (u64, Option<u64>), unit: &str| {
             if found.0 < wanted.0 {
-                return Some(format!("it has {} {unit}, at least {} are wanted", found.0, wanted.0));
+                return Some(format!(
+                    "it has {} {unit}, at least {} are wanted",
+                    found.0, wanted.0
+                ));
             }
             match (found.1, wanted.1) {
                 (_, None) => None,
                 (Some(found), Some(wanted)) if found <= wanted => None,
-                (Some(found), Some(wanted)) => Some(format!("its maximum is {found} {unit}, at most {wanted} is wanted")),
-                (None, Some(wanted)) => Some(format!("it has no maximum, at most {wanted} {unit} is wanted")),
+                (Some(found), Some(wanted)) => Some(format!(
+                    "its maximum is {found} {unit}, at most {wanted} is wanted"
+                )),
+                (None, Some(wanted)) => Some(format!(
+                    "it has no maximum, at most {wanted} {unit} is wanted"
+                )),
             }
         };
         match (wanted, found) {
             (Item::Function(index), Resolved::Function(callee)) => {
                 let wanted = module.function_type(index);
                 let found = self.program.ty(self.program.callee_type(*callee));
-                (wanted != found)
-                    .then(|| format!("it has type {}, wanted is type {}", describe(found), describe(wanted)))
+                (wanted != found).then(|| {
+                    format!(
+                        "it has type {}, wanted is type {}",
+                        describe(found),
+                        describe(wanted)
+                    )
+                })
             }
             (Item::Global(index), Resolved::Global(id)) => {
                 let wanted = module.globals[index as usize].ty;
                 let found = self.program.globals[id.index()].ty;
-                (wanted != found).then(|| format!("it is a {}, wanted is a {}", describe_global(found), describe_global(wanted)))
+                (wanted != found).then(|| {
+                    format!(
+                        "it is a {}, wanted is a {}",
+                        describe_global(found),
+                        describe_global(wanted)
+                    )
+                })
             }
             (Item::Memory(index), Resolved::Memory(id)) => {
                 let wanted = module.memories[index as usize];
                 let found = self.program.memories[id.index()];
                 let pages = found.initial / elfin_abi::state::WASM_PAGE;
-                limits((pages, found.declared_maximum), (wanted.initial, wanted.maximum), "pages")
+                limits(
+                    (pages, found.declared_maximum),
+                    (wanted.initial, wanted.maximum),
+                    "pages",
+                )
             }
             (Item::Table(index), Resolved::Table(id)) => {
                 let wanted = module.tables[index as usize].ty;
                 let found = &self.program.tables[id.index()];
                 if wanted.element_type != found.element {
-                    return Some(format!("it is a table of {}, wanted is one of {}", found.element, wanted.element_type));
+                    return Some(format!(
+                        "it is a table of {}, wanted is one of {}",
+                        found.element, wanted.element_type
+                    ));
                 }
-                limits((found.initial, found.maximum), (wanted.initial, wanted.maximum), "entries")
+                limits(
+                    (found.initial, found.maximum),
+                    (wanted.initial, wanted.maximum),
+                    "entries",
+                )
             }
             (wanted, found) => {
                 let found = match found {
@@ -578,7 +700,11 @@ impl<'m> Linker<'m, '_> {
 
     fn choose_entry(&mut self) -> Result<()> {
         let nullary = FuncType::new([], []);
-        let (main, links) = self.program.instances.split_last().expect("a program has a main instance");
+        let (main, links) = self
+            .program
+            .instances
+            .split_last()
+            .expect("a program has a main instance");
         let exported = |instance: &Instance<'_>, name: &str| match instance.module.export(name) {
             Some(Item::Function(index)) => Some((index, instance.functions[index as usize])),
             _ => None,
@@ -593,7 +719,10 @@ impl<'m> Linker<'m, '_> {
         for link in links {
             entry.initialize.extend(lifecycle(link, "_initialize"));
         }
-        let error = |message: String| Error::Link { message, place: main.module.place() };
+        let error = |message: String| Error::Link {
+            message,
+            place: main.module.place(),
+        };
         let choices = || {
             let names: Vec<_> = main
                 .module
@@ -603,18 +732,34 @@ impl<'m> Linker<'m, '_> {
                 .take(8)
                 .map(|e| Printable(e.name).to_string())
                 .collect();
-            if names.is_empty() { "it exports no function".to_owned() } else { format!("it exports {}", names.join(", ")) }
+            if names.is_empty() {
+                "it exports no function".to_owned()
+            } else {
+                format!("it exports {}", names.join(", "))
+            }
         };
         if let Some(name) = &self.options.invoke {
             entry.initialize.extend(lifecycle(main, "_initialize"));
             let Some((index, callee)) = exported(main, name) else {
-                return Err(error(format!("--invoke {}: the module has no such exported function; {}", Printable(name), choices())));
+                return Err(error(format!(
+                    "--invoke {}: the module has no such exported function; {}",
+                    Printable(name),
+                    choices()
+                )));
             };
             let Callee::Defined(id) = callee else {
-                return Err(error(format!("--invoke {}: the export is an imported function", Printable(name))));
+                return Err(error(format!(
+                    "--invoke {}: the export is an imported function",
+                    Printable(name)
+                )));
             };
             let ty = main.module.function_type(index);
-            if ty.params().iter().chain(ty.results()).any(|ty| ty.is_reference_type()) {
+            if ty
+                .params()
+                .iter()
+                .chain(ty.results())
+                .any(|ty| ty.is_reference_type())
+            {
                 return Err(error(format!(
                     "--invoke {}: its type {} has a reference, which no command line can give or show",
                     Printable(name),
@@ -649,19 +794,29 @@ pub fn evaluate(globals: &[Global], instance: &Instance<'_>, expr: &ConstExpr) -
             ConstOperator::I64Const(v) => Constant::Bits(v as u64),
             ConstOperator::F32Const(bits) => Constant::Bits(u64::from(bits)),
             ConstOperator::F64Const(bits) => Constant::Bits(bits),
-            ConstOperator::GlobalGet(index) => globals[instance.globals[index as usize].index()].init,
+            ConstOperator::GlobalGet(index) => {
+                globals[instance.globals[index as usize].index()].init
+            }
             ConstOperator::RefNull => Constant::Null,
             ConstOperator::RefFunc(index) => Constant::Function(instance.functions[index as usize]),
-            ConstOperator::I32Add => binary(&mut stack, |a, b| u64::from((a as u32).wrapping_add(b as u32))),
-            ConstOperator::I32Sub => binary(&mut stack, |a, b| u64::from((a as u32).wrapping_sub(b as u32))),
-            ConstOperator::I32Mul => binary(&mut stack, |a, b| u64::from((a as u32).wrapping_mul(b as u32))),
+            ConstOperator::I32Add => binary(&mut stack, |a, b| {
+                u64::from((a as u32).wrapping_add(b as u32))
+            }),
+            ConstOperator::I32Sub => binary(&mut stack, |a, b| {
+                u64::from((a as u32).wrapping_sub(b as u32))
+            }),
+            ConstOperator::I32Mul => binary(&mut stack, |a, b| {
+                u64::from((a as u32).wrapping_mul(b as u32))
+            }),
             ConstOperator::I64Add => binary(&mut stack, u64::wrapping_add),
             ConstOperator::I64Sub => binary(&mut stack, u64::wrapping_sub),
             ConstOperator::I64Mul => binary(&mut stack, u64::wrapping_mul),
         };
         stack.push(value);
     }
-    stack.pop().expect("validated: a constant expression has a value")
+    stack
+        .pop()
+        .expect("validated: a constant expression has a value")
 }
 
 fn binary(stack: &mut Vec<Constant>, apply: impl Fn(u64, u64) -> u64) -> Constant {
@@ -680,16 +835,29 @@ pub fn host_type(function: &HostFunction) -> FuncType {
         host::ValType::F32 => ValType::F32,
         host::ValType::F64 => ValType::F64,
     };
-    FuncType::new(function.params.iter().map(ty), function.results.iter().map(ty))
+    FuncType::new(
+        function.params.iter().map(ty),
+        function.results.iter().map(ty),
+    )
 }
 
 /// A function type as the text format writes it.
 #[must_use]
 pub fn describe(ty: &FuncType) -> String {
-    let list = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let list = |types: &[ValType]| {
+        types
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     format!("({}) -> ({})", list(ty.params()), list(ty.results()))
 }
 
 fn describe_global(ty: GlobalType) -> String {
-    format!("{} global of type {}", if ty.mutable { "mutable" } else { "constant" }, ty.content_type)
+    format!(
+        "{} global of type {}",
+        if ty.mutable { "mutable" } else { "constant" },
+        ty.content_type
+    )
 }

@@ -51,7 +51,11 @@ pub fn find(program: &Program<'_>) -> Usage {
     };
     finder.run();
     let mut usage = finder.usage;
-    usage.live = (0..).map(FuncId).zip(&finder.live).filter_map(|(id, live)| live.then_some(id)).collect();
+    usage.live = (0..)
+        .map(FuncId)
+        .zip(&finder.live)
+        .filter_map(|(id, live)| live.then_some(id))
+        .collect();
     usage
 }
 
@@ -127,7 +131,11 @@ impl Finder<'_> {
             // A summary does not tell a call from `ref.func`; taking every imported function for a
             // reference costs at most one small unreached function.
             let callee = instance.functions[*index as usize];
-            if summary.takes_references { self.reference(callee) } else { self.call(callee) }
+            if summary.takes_references {
+                self.reference(callee)
+            } else {
+                self.call(callee)
+            }
         }
         for index in &summary.globals_set {
             self.usage.globals_set[instance.globals[*index as usize].index()] = true;
@@ -161,5 +169,7 @@ pub fn body_of<'p>(program: &'p Program<'_>, id: FuncId) -> &'p crate::module::B
 /// Whether any code of the program can run before `instance` is instantiated.
 #[must_use]
 pub fn code_runs_before(program: &Program<'_>, instance: InstanceId) -> bool {
-    program.instances[..instance.index()].iter().any(|i| i.module.start.is_some())
+    program.instances[..instance.index()]
+        .iter()
+        .any(|i| i.module.start.is_some())
 }

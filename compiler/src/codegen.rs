@@ -1,0 +1,360 @@
+//! `ir::Function` → machine code, one function at a time, in parallel.
+//!
+//! In: the program and its layout. Out: [`CompiledFunction`]s in a fixed order, whatever the number of threads.
+//! A panic while one function is compiled is our bug: it becomes an error with the function's name.
+
+use crate::Progress;
+use crate::error::{Error, Place, Result};
+use crate::fold::Folded;
+use crate::options::Arch;
+use crate::program::{FuncId, HostId, UnknownId};
+use crate::symbol::Symbol;
+use crate::translate::{self, Env};
+use crate::usage::body_of;
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{ExternalName, LibCall, TrapCode};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::{Context, FinalizedRelocTarget, ir};
+use cranelift_frontend::FunctionBuilderContext;
+use elfin_abi::host::Libcall;
+use elfin_abi::trap;
+use rayon::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Machine code of one function.
+#[derive(Clone, Debug)]
+pub struct CompiledFunction {
+    /// What it is.
+    pub symbol: Symbol,
+    /// Its bytes, constants included.
+    pub code: Vec<u8>,
+    /// Alignment in bytes.
+    pub alignment: u64,
+    /// Places to be filled in.
+    pub relocations: Vec<Relocation>,
+    /// Offsets of trapping instructions, ascending, and their codes. Accesses of linear memory are not among
+    /// them: those are known by the address that faults.
+    pub traps: Vec<(u32, trap::TrapCode)>,
+    /// It keeps no frame record (see `elfin_abi::program::FuncRecord::FRAMELESS`).
+    pub frameless: bool,
+    /// Disassembly, if asked for.
+    pub disassembly: Option<String>,
+}
+
+/// A place to be filled in.
+#[derive(Clone, Copy, Debug)]
+pub struct Relocation {
+    /// Offset in the function.
+    pub offset: u32,
+    /// Cranelift's kind.
+    pub kind: Reloc,
+    /// With the address of what.
+    pub target: Target,
+    /// Added to the address.
+    pub addend: i64,
+}
+
+/// What a relocation refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A symbol.
+    Symbol(Symbol),
+    /// An offset of the same function.
+    Offset(u32),
+}
+
+/// Functions to compile, in the order of their code: the main function, glue, then the program's own.
+#[must_use]
+pub fn work_list(env: Env<'_>) -> Vec<Symbol> {
+    let mut list = vec![Symbol::Main];
+    let referenced = |flags: &[bool]| {
+        (0..)
+            .zip(flags.iter().copied())
+            .filter_map(|(i, used)| used.then_some(i))
+            .collect::<Vec<u32>>()
+    };
+    list.extend(
+        referenced(&env.usage.host_references)
+            .into_iter()
+            .map(|i| Symbol::HostGlue(HostId(i))),
+    );
+    // A direct call of an unknown import goes through its glue as well.
+    list.extend((0..env.program.unknown.len() as u32).map(|i| Symbol::UnknownGlue(UnknownId(i))));
+    list.extend(env.usage.live.iter().map(|id| Symbol::Function(*id)));
+    list
+}
+
+/// Where a symbol's function is in the sources, for an error.
+fn place(env: Env<'_>, symbol: Symbol) -> Place {
+    match symbol {
+        Symbol::Function(id) => {
+            let function = env.program.functions[id.index()];
+            env.program.instances[function.instance.index()]
+                .module
+                .function_place(function.index, None)
+        }
+        _ => env.program.main().module.place(),
+    }
+}
+
+/// Translates one entry of the work list.
+fn translate_symbol(
+    env: Env<'_>,
+    folded: &Folded,
+    symbol: Symbol,
+    func: &mut ir::Function,
+    builder: &mut FunctionBuilderContext,
+) -> Result<()> {
+    match symbol {
+        Symbol::Function(id) => translate::translate(env, id, func, builder)?,
+        Symbol::HostGlue(id) => translate::host_glue(env, id, func, builder),
+        Symbol::UnknownGlue(id) => translate::unknown_glue(env, id, func, builder),
+        _ => translate::main_function(env, folded, func, builder),
+    }
+    Ok(())
+}
+
+/// Runs `work` so that a panic becomes an error.
+fn guarded<T>(env: Env<'_>, symbol: Symbol, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("a panic without a message");
+        Err(Error::Internal {
+            message: message.to_owned(),
+            place: place(env, symbol),
+        })
+    })
+}
+
+/// Scratch space of one thread.
+struct Scratch {
+    context: Context,
+    builder: FunctionBuilderContext,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        Self {
+            context: Context::new(),
+            builder: FunctionBuilderContext::new(),
+        }
+    }
+}
+
+/// Compiles every function of `work`.
+///
+/// # Errors
+/// The first one in the order of `work`.
+pub fn compile(
+    env: Env<'_>,
+    folded: &Folded,
+    isa: &dyn TargetIsa,
+    work: &[Symbol],
+    disassemble: bool,
+    progress: &dyn Progress,
+) -> Result<Vec<CompiledFunction>> {
+    progress.start(work.len());
+    let results: Vec<Result<CompiledFunction>> = work
+        .par_iter()
+        .with_max_len(4)
+        .map_init(Scratch::new, |scratch, symbol| {
+            let result = guarded(env, *symbol, || {
+                compile_one(env, folded, isa, *symbol, disassemble, scratch)
+            });
+            if result.is_err() {
+                // A panic may have left anything behind.
+                *scratch = Scratch::new();
+            }
+            progress.step();
+            result
+        })
+        .collect();
+    results.into_iter().collect()
+}
+
+fn compile_one(
+    env: Env<'_>,
+    folded: &Folded,
+    isa: &dyn TargetIsa,
+    symbol: Symbol,
+    disassemble: bool,
+    scratch: &mut Scratch,
+) -> Result<CompiledFunction> {
+    let context = &mut scratch.context;
+    context.clear();
+    context.set_disasm(disassemble);
+    translate_symbol(env, folded, symbol, &mut context.func, &mut scratch.builder)?;
+    let error = |message: String| Error::Internal {
+        message,
+        place: place(env, symbol),
+    };
+    context
+        .compile(isa, &mut ControlPlane::default())
+        .map_err(|e| match &e.inner {
+            cranelift_codegen::CodegenError::CodeTooLarge
+            | cranelift_codegen::CodegenError::ImplLimitExceeded => Error::LimitExceeded {
+                message: "the function is too large for the code generator".to_owned(),
+                place: place(env, symbol),
+            },
+            inner => error(format!("code generation failed: {inner}")),
+        })?;
+    let compiled = context.take_compiled_code().expect("compiled just now");
+    let names = context.func.params.user_named_funcs();
+    let mut relocations = Vec::with_capacity(compiled.buffer.relocs().len());
+    for reloc in compiled.buffer.relocs() {
+        let target = match &reloc.target {
+            FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
+                Target::Symbol(Symbol::decode(&names[*name]))
+            }
+            FinalizedRelocTarget::ExternalName(ExternalName::LibCall(libcall)) => {
+                let libcall = runtime_libcall(*libcall)
+                    .ok_or_else(|| error(format!("the runtime has no libcall {libcall}")))?;
+                Target::Symbol(Symbol::libcall(libcall))
+            }
+            FinalizedRelocTarget::ExternalName(name) => {
+                return Err(error(format!("unexpected external name {name:?}")));
+            }
+            FinalizedRelocTarget::Func(offset) => Target::Offset(*offset),
+        };
+        relocations.push(Relocation {
+            offset: reloc.offset,
+            kind: reloc.kind,
+            target,
+            addend: reloc.addend,
+        });
+    }
+    let mut traps: Vec<(u32, trap::TrapCode)> = compiled
+        .buffer
+        .traps()
+        .iter()
+        .filter_map(|t| Some((t.offset, runtime_trap(t.code)?)))
+        .collect();
+    traps.sort_by_key(|(offset, _)| *offset);
+    let code = compiled.buffer.data().to_vec();
+    Ok(CompiledFunction {
+        symbol,
+        alignment: alignment(env.arch),
+        relocations,
+        traps,
+        frameless: is_frameless(env.arch, &code),
+        code,
+        disassembly: compiled.vcode.clone(),
+    })
+}
+
+/// Alignment of functions in bytes: instructions need 1, 4 and 2; x86_64 fetches 16 or 32 bytes at a time, and
+/// more than 16 costs text for nothing measurable.
+const fn alignment(arch: Arch) -> u64 {
+    match arch {
+        Arch::X86_64 => 16,
+        Arch::Aarch64 | Arch::Riscv64 => 4,
+    }
+}
+
+/// What the runtime is told about a trap; `None` for accesses of linear memory.
+fn runtime_trap(code: TrapCode) -> Option<trap::TrapCode> {
+    match code {
+        TrapCode::HEAP_OUT_OF_BOUNDS => None,
+        TrapCode::STACK_OVERFLOW => Some(trap::TrapCode::StackExhausted),
+        TrapCode::INTEGER_OVERFLOW => Some(trap::TrapCode::IntegerOverflow),
+        TrapCode::INTEGER_DIVISION_BY_ZERO => Some(trap::TrapCode::IntegerDivideByZero),
+        TrapCode::BAD_CONVERSION_TO_INTEGER => Some(trap::TrapCode::InvalidConversion),
+        user => trap::TrapCode::from_u8(user.as_raw().get()),
+    }
+}
+
+fn runtime_libcall(libcall: LibCall) -> Option<Libcall> {
+    Some(match libcall {
+        LibCall::CeilF32 => Libcall::CeilF32,
+        LibCall::CeilF64 => Libcall::CeilF64,
+        LibCall::FloorF32 => Libcall::FloorF32,
+        LibCall::FloorF64 => Libcall::FloorF64,
+        LibCall::TruncF32 => Libcall::TruncF32,
+        LibCall::TruncF64 => Libcall::TruncF64,
+        LibCall::NearestF32 => Libcall::NearestF32,
+        LibCall::NearestF64 => Libcall::NearestF64,
+        LibCall::Memmove | LibCall::Memcpy => Libcall::Memmove,
+        _ => return None,
+    })
+}
+
+/// Whether a function runs without a frame record: its code does not begin by making one.
+fn is_frameless(arch: Arch, code: &[u8]) -> bool {
+    match arch {
+        // Every function keeps `rbp`.
+        Arch::X86_64 => false,
+        // stp x29, x30, [sp, #-16]!
+        Arch::Aarch64 => !code.starts_with(&0xa9bf_7bfd_u32.to_le_bytes()),
+        // addi sp, sp, -16, or the compressed c.addi16sp
+        Arch::Riscv64 => {
+            !code.starts_with(&0xff01_0113_u32.to_le_bytes())
+                && !code.starts_with(&0x717d_u16.to_le_bytes())
+        }
+    }
+}
+
+/// CLIF of every function, in order.
+///
+/// # Errors
+/// As [`compile`].
+pub fn dump_clif(env: Env<'_>, folded: &Folded, work: &[Symbol]) -> Result<String> {
+    let texts: Vec<Result<String>> = work
+        .par_iter()
+        .map_init(FunctionBuilderContext::new, |builder, symbol| {
+            let result = guarded(env, *symbol, || {
+                let mut func = ir::Function::new();
+                translate_symbol(env, folded, *symbol, &mut func, builder)?;
+                Ok(format!("; {}\n{}", describe(env, *symbol), func.display()))
+            });
+            if result.is_err() {
+                *builder = FunctionBuilderContext::new();
+            }
+            result
+        })
+        .collect();
+    Ok(texts.into_iter().collect::<Result<Vec<_>>>()?.join("\n"))
+}
+
+/// A line that says what a symbol is.
+#[must_use]
+pub fn describe(env: Env<'_>, symbol: Symbol) -> String {
+    match symbol {
+        Symbol::Function(id) => {
+            let name = function_name(env, id).unwrap_or_default();
+            let function = env.program.functions[id.index()];
+            format!(
+                "func[{}] {} ({} operators)",
+                function.index,
+                name,
+                body_of(env.program, id).summary.operators
+            )
+        }
+        Symbol::HostGlue(id) => format!(
+            "host import {}",
+            env.program.host_functions[id.index()].function().name
+        ),
+        Symbol::UnknownGlue(id) => {
+            format!("unknown import {}", env.program.unknown[id.index()].name)
+        }
+        _ => "program main".to_owned(),
+    }
+}
+
+/// What a backtrace calls a function: its name, with the module's for those of linked modules; `None` where the
+/// index says enough.
+#[must_use]
+pub fn function_name(env: Env<'_>, id: FuncId) -> Option<String> {
+    let function = env.program.functions[id.index()];
+    let is_main = function.instance.index() + 1 == env.program.instances.len();
+    let module = env.program.instances[function.instance.index()].module;
+    match (module.function_name(function.index), is_main) {
+        (Some(name), true) => Some(name.to_owned()),
+        (Some(name), false) => Some(format!("{}!{name}", module.name)),
+        (None, true) => None,
+        (None, false) => Some(format!("{}!func[{}]", module.name, function.index)),
+    }
+}

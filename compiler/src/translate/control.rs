@@ -1,0 +1,272 @@
+//! Blocks, branches and returns (core spec, 4.4.8).
+//!
+//! Each structured instruction has a frame. Code after an unconditional branch is skipped until the frame that
+//! it is in ends; only the nesting is counted.
+
+use super::{Translator, clif_type};
+use crate::module::{FuncType, ValType};
+use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Value};
+use wasmparser::{BlockType, BrTable};
+
+/// What a frame is.
+#[derive(Debug)]
+enum Kind {
+    Block,
+    Loop {
+        header: Block,
+    },
+    If {
+        otherwise: Block,
+        params: Vec<Value>,
+    },
+    Else,
+}
+
+/// An entry of the control stack.
+#[derive(Debug)]
+pub(super) struct Frame {
+    kind: Kind,
+    /// Where the code after the frame's `end` goes on; its parameters are the results.
+    exit: Block,
+    /// Height of the operand stack below the parameters.
+    height: usize,
+    /// Number of values that a branch to a loop's header takes.
+    params: usize,
+    /// Number of results.
+    results: usize,
+    /// Some branch or fall-through leads to `exit`.
+    exit_used: bool,
+}
+
+impl Translator<'_, '_> {
+    fn block_signature(&self, ty: BlockType) -> (Vec<ValType>, Vec<ValType>) {
+        match ty {
+            BlockType::Empty => (Vec::new(), Vec::new()),
+            BlockType::Type(ty) => (Vec::new(), vec![ty]),
+            BlockType::FuncType(index) => {
+                let ty = self.instance.module.types[index as usize]
+                    .as_ref()
+                    .expect("validated: a block type is a function type");
+                (ty.params().to_vec(), ty.results().to_vec())
+            }
+        }
+    }
+
+    fn block_with(&mut self, params: &[ValType]) -> Block {
+        let block = self.builder.create_block();
+        for ty in params {
+            self.builder.append_block_param(block, clif_type(*ty));
+        }
+        block
+    }
+
+    /// The frame of the function itself: its exit returns.
+    pub(super) fn enter_function(&mut self, ty: &FuncType) {
+        let exit = self.block_with(ty.results());
+        self.control.push(Frame {
+            kind: Kind::Block,
+            exit,
+            height: 0,
+            params: 0,
+            results: ty.results().len(),
+            exit_used: false,
+        });
+    }
+
+    pub(super) fn jump(&mut self, block: Block, values: &[Value]) {
+        let args: Vec<BlockArg> = values.iter().map(|v| BlockArg::Value(*v)).collect();
+        self.builder.ins().jump(block, &args);
+    }
+
+    pub(super) fn block(&mut self, ty: BlockType) {
+        let (params, results) = self.block_signature(ty);
+        let exit = self.block_with(&results);
+        self.push_frame(Kind::Block, exit, params.len(), results.len());
+    }
+
+    pub(super) fn loop_(&mut self, ty: BlockType) {
+        let (params, results) = self.block_signature(ty);
+        let header = self.block_with(&params);
+        let exit = self.block_with(&results);
+        let args = self.pop_n(params.len());
+        self.jump(header, &args);
+        self.builder.switch_to_block(header);
+        let args = self.builder.block_params(header).to_vec();
+        self.stack.extend(args);
+        self.push_frame(Kind::Loop { header }, exit, params.len(), results.len());
+    }
+
+    pub(super) fn if_(&mut self, ty: BlockType) {
+        let condition = self.pop();
+        let (params, results) = self.block_signature(ty);
+        let then = self.builder.create_block();
+        let otherwise = self.builder.create_block();
+        let exit = self.block_with(&results);
+        self.builder
+            .ins()
+            .brif(condition, then, &[], otherwise, &[]);
+        self.builder.seal_block(then);
+        self.builder.seal_block(otherwise);
+        self.builder.switch_to_block(then);
+        let kept = self.stack[self.stack.len() - params.len()..].to_vec();
+        self.push_frame(
+            Kind::If {
+                otherwise,
+                params: kept,
+            },
+            exit,
+            params.len(),
+            results.len(),
+        );
+    }
+
+    fn push_frame(&mut self, kind: Kind, exit: Block, params: usize, results: usize) {
+        let height = self.stack.len() - params;
+        self.control.push(Frame {
+            kind,
+            exit,
+            height,
+            params,
+            results,
+            exit_used: false,
+        });
+    }
+
+    pub(super) fn else_(&mut self) {
+        self.leave_arm();
+        let frame = self
+            .control
+            .last_mut()
+            .expect("validated: `else` is in a frame");
+        let Kind::If { otherwise, params } = std::mem::replace(&mut frame.kind, Kind::Else) else {
+            unreachable!("validated: `else` belongs to an `if`");
+        };
+        let height = frame.height;
+        self.builder.switch_to_block(otherwise);
+        self.stack.truncate(height);
+        self.stack.extend(params);
+        self.reachable = true;
+    }
+
+    /// At the end of a frame's code: goes to the exit with the results, if this point is reached.
+    fn leave_arm(&mut self) {
+        if !self.reachable {
+            return;
+        }
+        let frame = self
+            .control
+            .last_mut()
+            .expect("validated: `end` is in a frame");
+        frame.exit_used = true;
+        let (exit, results) = (frame.exit, frame.results);
+        let values = self.pop_n(results);
+        self.jump(exit, &values);
+    }
+
+    pub(super) fn end(&mut self) {
+        self.leave_arm();
+        let mut frame = self.control.pop().expect("validated: `end` is in a frame");
+        match frame.kind {
+            Kind::If { otherwise, params } => {
+                // No `else`: the parameters are the results.
+                self.builder.switch_to_block(otherwise);
+                self.jump(frame.exit, &params);
+                frame.exit_used = true;
+            }
+            Kind::Loop { header } => self.builder.seal_block(header),
+            Kind::Block | Kind::Else => {}
+        }
+        self.stack.truncate(frame.height);
+        self.builder.seal_block(frame.exit);
+        if frame.exit_used {
+            self.builder.switch_to_block(frame.exit);
+            let results = self.builder.block_params(frame.exit).to_vec();
+            self.stack.extend(results);
+            self.reachable = true;
+        } else {
+            self.reachable = false;
+        }
+        if self.control.is_empty() && self.reachable {
+            let results = std::mem::take(&mut self.stack);
+            self.builder.ins().return_(&results);
+            self.reachable = false;
+        }
+    }
+
+    /// Where a branch goes and how many values it takes along.
+    fn target(&mut self, depth: u32) -> (Block, usize) {
+        let at = self.control.len() - 1 - depth as usize;
+        let frame = &mut self.control[at];
+        match frame.kind {
+            Kind::Loop { header } => (header, frame.params),
+            _ => {
+                frame.exit_used = true;
+                (frame.exit, frame.results)
+            }
+        }
+    }
+
+    pub(super) fn br(&mut self, depth: u32) {
+        let (block, count) = self.target(depth);
+        let values = self.pop_n(count);
+        self.jump(block, &values);
+        self.reachable = false;
+    }
+
+    pub(super) fn br_if(&mut self, depth: u32) {
+        let condition = self.pop();
+        let (block, count) = self.target(depth);
+        let args: Vec<BlockArg> = self.stack[self.stack.len() - count..]
+            .iter()
+            .map(|v| BlockArg::Value(*v))
+            .collect();
+        let next = self.builder.create_block();
+        self.builder.ins().brif(condition, block, &args, next, &[]);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
+    }
+
+    pub(super) fn br_table(&mut self, table: &BrTable<'_>) {
+        let selector = self.pop();
+        let (default, count) = self.target(table.default());
+        let args: Vec<BlockArg> = self.stack[self.stack.len() - count..]
+            .iter()
+            .map(|v| BlockArg::Value(*v))
+            .collect();
+        let mut targets = Vec::with_capacity(table.len() as usize);
+        for depth in table.targets() {
+            let depth = depth.expect("validated: the table was read before");
+            let (block, _) = self.target(depth);
+            targets.push(self.block_call(block, &args));
+        }
+        let default = self.block_call(default, &args);
+        let table = self
+            .builder
+            .create_jump_table(JumpTableData::new(default, &targets));
+        self.builder.ins().br_table(selector, table);
+        let kept = self.stack.len() - count;
+        self.stack.truncate(kept);
+        self.reachable = false;
+    }
+
+    fn block_call(&mut self, block: Block, args: &[BlockArg]) -> BlockCall {
+        BlockCall::new(
+            block,
+            args.iter().copied(),
+            &mut self.builder.func.dfg.value_lists,
+        )
+    }
+
+    pub(super) fn return_(&mut self) {
+        let count = self.control[0].results;
+        let values = self.pop_n(count);
+        self.builder.ins().return_(&values);
+        self.reachable = false;
+    }
+
+    pub(super) fn select(&mut self) {
+        let (a, b, condition) = self.pop3();
+        let value = self.builder.ins().select(condition, a, b);
+        self.push(value);
+    }
+}

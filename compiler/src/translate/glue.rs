@@ -1,0 +1,216 @@
+//! Functions that no module defines: the program's main function, and imports as functions of the Wasm
+//! convention, for references to them.
+
+use super::{Env, Translator, ir_config};
+use crate::fold::{Folded, Step};
+use crate::layout::Entries;
+use crate::module::ValType;
+use crate::program::{Callee, Constant, HostId, InstanceId, UnknownId};
+use crate::symbol::Symbol;
+use cranelift_codegen::ir::{self, AbiParam, InstBuilder, Signature, UserFuncName, types};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use elfin_abi::host::{Libcall, Setup};
+use elfin_abi::state::FuncRef;
+use elfin_abi::trap::TrapCode;
+
+/// `main(state)`: prepares what host functions need, does the steps that were not folded, initialises
+/// reactors, calls the entry function.
+pub fn main_function(
+    env: Env<'_>,
+    folded: &Folded,
+    func: &mut ir::Function,
+    context: &mut FunctionBuilderContext,
+) {
+    func.name = UserFuncName::User(Symbol::Main.encode());
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.push(AbiParam::new(types::I64));
+    func.signature = signature;
+
+    let main = InstanceId(env.program.instances.len() as u32 - 1);
+    let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
+    let params = t.enter();
+    debug_assert!(params.len() <= 1);
+
+    for (position, setup) in (0..).zip(Setup::ALL) {
+        let needed = env
+            .program
+            .host_functions
+            .iter()
+            .zip(&env.usage.host_used)
+            .any(|(host, used)| *used && host.function().setup.contains(setup));
+        if needed {
+            t.call_setup(position);
+        }
+    }
+    for (index, table) in env.program.tables.iter().enumerate() {
+        // A large table whose entries do not begin as null.
+        if let Constant::Function(callee) = table.init
+            && folded.tables[index].is_empty()
+            && table.initial > 0
+        {
+            t.fill_table(index, callee, table.initial);
+        }
+    }
+    for step in &folded.steps {
+        if t.reachable {
+            t.step(*step);
+        }
+    }
+    if t.reachable {
+        t.run_entry();
+    }
+    if t.reachable {
+        t.builder.ins().return_(&[]);
+    }
+    t.builder.seal_all_blocks();
+    t.builder.finalize(ir_config());
+}
+
+impl Translator<'_, '_> {
+    fn fill_table(&mut self, table: usize, callee: Callee, entries: u64) {
+        let base = match self.env.layout.tables[table].entries {
+            Entries::State(offset) => self.state_address(offset),
+            Entries::Reserved(address) => self.iconst64(address),
+        };
+        self.push_function_reference(callee);
+        let value = self.pop();
+        let entries = self.iconst64(entries);
+        self.call_libcall(Libcall::TableFill, &[base, value, entries]);
+    }
+
+    fn step(&mut self, step: Step) {
+        let program = self.env.program;
+        match step {
+            Step::Trap(code) => self.trap(code),
+            Step::Start(id) => {
+                self.call_function(Callee::Defined(id), &[]);
+            }
+            Step::StartImport(callee) => {
+                self.call_function(callee, &[]);
+            }
+            Step::CopyData(id) => {
+                let segment = program.data[id.index()];
+                let (memory, offset) = segment
+                    .active
+                    .expect("folded: only active segments are steps");
+                let len = program.instances[segment.instance.index()].module.data
+                    [segment.index as usize]
+                    .bytes
+                    .len();
+                let base = self.memory_base(crate::program::MemoryId(memory));
+                let to = self.builder.ins().iadd_imm_u(base, offset.cast_signed());
+                let from = self.symbol_address(Symbol::Data(id));
+                let len = self.iconst64(len as u64);
+                self.call_libcall(Libcall::Memmove, &[to, from, len]);
+            }
+            Step::CopyElements(id) => {
+                let segment = program.elements[id.index()];
+                let (table, offset) = segment
+                    .active
+                    .expect("folded: only active segments are steps");
+                let len = program.instances[segment.instance.index()].module.elements
+                    [segment.index as usize]
+                    .items
+                    .len();
+                let size = u64::from(FuncRef::SIZE);
+                let base = match self.env.layout.tables[table as usize].entries {
+                    Entries::State(offset) => self.state_address(offset),
+                    Entries::Reserved(address) => self.iconst64(address),
+                };
+                let to = self
+                    .builder
+                    .ins()
+                    .iadd_imm_u(base, (offset * size).cast_signed());
+                let from = self.symbol_address(Symbol::Elements(id));
+                let len = self.iconst64(len as u64 * size);
+                self.call_libcall(Libcall::Memmove, &[to, from, len]);
+            }
+        }
+    }
+
+    fn run_entry(&mut self) {
+        let entry = &self.env.program.entry;
+        for id in &entry.initialize {
+            self.call_function(Callee::Defined(*id), &[]);
+        }
+        let Some(id) = entry.call else { return };
+        let ty = self
+            .env
+            .program
+            .ty(self.env.program.functions[id.index()].ty);
+        let mut args = Vec::new();
+        if let Some(name) = &entry.invoke {
+            let count = self.iconst32(ty.params().len() as u32);
+            let text = self.symbol_address(Symbol::InvokeName);
+            let len = self.iconst64(name.len() as u64);
+            self.call_libcall(Libcall::InvokeArguments, &[count, text, len]);
+            for (i, ty) in (0..).zip(ty.params()) {
+                let libcall = match ty {
+                    ValType::I32 => Libcall::ArgumentI32,
+                    ValType::I64 => Libcall::ArgumentI64,
+                    ValType::F32 => Libcall::ArgumentF32,
+                    _ => Libcall::ArgumentF64,
+                };
+                let index = self.iconst32(i);
+                args.extend(self.call_libcall(libcall, &[index]));
+            }
+        }
+        let results = self.call_function(Callee::Defined(id), &args);
+        if entry.invoke.is_some() {
+            for (value, ty) in results.into_iter().zip(ty.results()) {
+                let libcall = match ty {
+                    ValType::I32 => Libcall::PrintI32,
+                    ValType::I64 => Libcall::PrintI64,
+                    ValType::F32 => Libcall::PrintF32,
+                    _ => Libcall::PrintF64,
+                };
+                self.call_libcall(libcall, &[value]);
+            }
+        }
+    }
+}
+
+/// A host import as a function of the Wasm convention.
+pub fn host_glue(
+    env: Env<'_>,
+    id: HostId,
+    func: &mut ir::Function,
+    context: &mut FunctionBuilderContext,
+) {
+    func.name = UserFuncName::User(Symbol::HostGlue(id).encode());
+    func.signature = env.signature(env.program.host_functions[id.index()].ty);
+    let mut t = Translator::new(env, InstanceId(0), FunctionBuilder::new(func, context));
+    let params = t.enter();
+    let results = t.call_host(id, &params);
+    if t.reachable {
+        t.builder.ins().return_(&results);
+    }
+    t.builder.seal_all_blocks();
+    t.builder.finalize(ir_config());
+}
+
+/// An unknown import as a function of the Wasm convention: it tells its name and traps.
+pub fn unknown_glue(
+    env: Env<'_>,
+    id: UnknownId,
+    func: &mut ir::Function,
+    context: &mut FunctionBuilderContext,
+) {
+    let unknown = &env.program.unknown[id.index()];
+    func.name = UserFuncName::User(Symbol::UnknownGlue(id).encode());
+    func.signature = env.signature(unknown.ty);
+    let mut t = Translator::new(env, InstanceId(0), FunctionBuilder::new(func, context));
+    t.enter();
+    let module = t.symbol_address(Symbol::UnknownName(id));
+    let module_len = t.iconst64(unknown.module.len() as u64);
+    let name = t.builder.ins().iadd(module, module_len);
+    let name_len = t.iconst64(unknown.name.len() as u64);
+    t.call_libcall(
+        Libcall::UnknownImport,
+        &[module, module_len, name, name_len],
+    );
+    t.trap(TrapCode::UnknownImport);
+    t.builder.seal_all_blocks();
+    t.builder.finalize(ir_config());
+}

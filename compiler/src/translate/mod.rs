@@ -1,0 +1,301 @@
+//! One function body → one `ir::Function`.
+//!
+//! In: a [`Program`], its [`Layout`], and the id of a function. Out: CLIF. Translation reads decisions
+//! (what is constant, where things lie) and takes none. Rooms: `operator` dispatches, one file for each
+//! family of operators, `bounds` alone turns guest addresses into host addresses.
+
+mod bounds;
+mod bulk;
+mod call;
+mod control;
+mod global;
+mod glue;
+mod memory;
+mod numeric;
+mod operator;
+mod reference;
+mod stack;
+mod state;
+mod table;
+
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::module::ValType;
+use crate::options::{Addressing, Arch};
+use crate::program::{FuncId, Instance, InstanceId, Program, TypeId};
+use crate::symbol::Symbol;
+use crate::usage::{Usage, body_of};
+use control::Frame;
+use cranelift_codegen::ir::{
+    self, AbiParam, AliasRegion, AliasRegionData, FuncRef, InstBuilder, SigRef, Signature,
+    TrapCode, Type, UserFuncName, Value, types,
+};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use elfin_abi::trap;
+use std::collections::HashMap;
+
+pub use glue::{host_glue, main_function, unknown_glue};
+pub(crate) use reference::reference_symbol;
+
+/// What every translation reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Env<'p> {
+    /// The program.
+    pub program: &'p Program<'p>,
+    /// What it uses.
+    pub usage: &'p Usage,
+    /// Where everything lies.
+    pub layout: &'p Layout,
+    /// Target.
+    pub arch: Arch,
+}
+
+impl Env<'_> {
+    /// The CLIF signature of functions of a Wasm type.
+    #[must_use]
+    pub fn signature(&self, ty: TypeId) -> Signature {
+        let ty = self.program.ty(ty);
+        let mut signature = Signature::new(CallConv::SystemV);
+        if self.layout.addressing == Addressing::Context {
+            signature.params.push(AbiParam::new(types::I64));
+        }
+        signature
+            .params
+            .extend(ty.params().iter().map(|ty| AbiParam::new(clif_type(*ty))));
+        signature
+            .returns
+            .extend(ty.results().iter().map(|ty| AbiParam::new(clif_type(*ty))));
+        signature
+    }
+}
+
+/// The CLIF type of a value type. References are 64-bit words.
+fn clif_type(ty: ValType) -> Type {
+    match ty {
+        ValType::I32 => types::I32,
+        ValType::I64 => types::I64,
+        ValType::F32 => types::F32,
+        ValType::F64 => types::F64,
+        ValType::V128 => types::I8X16,
+        ValType::Ref(_) => types::I64,
+    }
+}
+
+/// A trap code as CLIF carries it.
+const fn trap_code(code: trap::TrapCode) -> TrapCode {
+    TrapCode::unwrap_user(code as u8)
+}
+
+/// Disjoint parts of memory, as alias analysis knows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Region {
+    /// A linear memory.
+    Memory(u32),
+    /// The length in a memory's descriptor.
+    MemoryLength(u32),
+    /// A table's entries.
+    Table(u32),
+    /// The length in a table's descriptor.
+    TableLength(u32),
+    /// A global.
+    Global(u32),
+    /// Descriptors of segments.
+    Segments,
+}
+
+impl Region {
+    /// A number that is the same in every function of the program.
+    const fn id(self) -> u32 {
+        const KIND: u32 = 1 << 28;
+        match self {
+            Region::Memory(i) => KIND + i,
+            Region::MemoryLength(i) => 2 * KIND + i,
+            Region::Table(i) => 3 * KIND + i,
+            Region::TableLength(i) => 4 * KIND + i,
+            Region::Global(i) => 5 * KIND + i,
+            Region::Segments => 6 * KIND,
+        }
+    }
+}
+
+/// Translates one function.
+struct Translator<'p, 'f> {
+    env: Env<'p>,
+    instance: &'p Instance<'p>,
+    builder: FunctionBuilder<'f>,
+    /// The operand stack.
+    stack: Vec<Value>,
+    /// The control stack.
+    control: Vec<Frame>,
+    /// Nesting of blocks that began in unreachable code.
+    dead_depth: u32,
+    /// The operators now read can be reached.
+    reachable: bool,
+    locals: Vec<Variable>,
+    /// The context parameter.
+    context: Option<Value>,
+    /// For an i32 that was loaded zero-extended, the i64 it was loaded as: an address computed from it
+    /// needs no extension.
+    wide: HashMap<Value, Value>,
+    functions: HashMap<Symbol, FuncRef>,
+    signatures: HashMap<TypeId, SigRef>,
+    regions: HashMap<Region, AliasRegion>,
+    memory_symbol: Option<ir::GlobalValue>,
+}
+
+impl<'p, 'f> Translator<'p, 'f> {
+    fn new(env: Env<'p>, instance: InstanceId, builder: FunctionBuilder<'f>) -> Self {
+        Self {
+            env,
+            instance: &env.program.instances[instance.index()],
+            builder,
+            stack: Vec::new(),
+            control: Vec::new(),
+            dead_depth: 0,
+            reachable: true,
+            locals: Vec::new(),
+            context: None,
+            wide: HashMap::new(),
+            functions: HashMap::new(),
+            signatures: HashMap::new(),
+            regions: HashMap::new(),
+            memory_symbol: None,
+        }
+    }
+
+    /// Opens the entry block and returns the Wasm parameters.
+    fn enter(&mut self) -> Vec<Value> {
+        let entry = self.builder.create_block();
+        self.builder.append_block_params_for_function_params(entry);
+        self.builder.switch_to_block(entry);
+        self.builder.seal_block(entry);
+        let mut params = self.builder.block_params(entry).to_vec();
+        if self.env.layout.addressing == Addressing::Context {
+            self.context = Some(params.remove(0));
+        }
+        params
+    }
+
+    fn region(&mut self, region: Region) -> AliasRegion {
+        let func = &mut self.builder.func;
+        *self.regions.entry(region).or_insert_with(|| {
+            func.dfg.alias_regions.insert(AliasRegionData {
+                user_id: region.id(),
+                description: format!("{region:?}").into(),
+            })
+        })
+    }
+
+    fn iconst32(&mut self, value: u32) -> Value {
+        self.builder.ins().iconst(types::I32, i64::from(value))
+    }
+
+    fn iconst64(&mut self, value: u64) -> Value {
+        self.builder.ins().iconst(types::I64, value.cast_signed())
+    }
+
+    /// Ends the current block with a trap; what follows is unreachable.
+    fn trap(&mut self, code: trap::TrapCode) {
+        self.builder.ins().trap(trap_code(code));
+        self.reachable = false;
+    }
+
+    /// An i32 as an unsigned i64.
+    fn widen(&mut self, value: Value) -> Value {
+        if let Some(wide) = self.wide.get(&value) {
+            return *wide;
+        }
+        self.builder.ins().uextend(types::I64, value)
+    }
+
+    /// The number that `value` is, when it is a constant of the function.
+    fn constant(&self, value: Value) -> Option<u64> {
+        let dfg = &self.builder.func.dfg;
+        let inst = dfg.value_def(value).inst()?;
+        match dfg.insts[inst] {
+            ir::InstructionData::UnaryImm {
+                opcode: ir::Opcode::Iconst,
+                imm,
+            } => Some(imm.bits().cast_unsigned()),
+            _ => None,
+        }
+    }
+}
+
+/// Translates function `id` into `func`, which must be empty.
+///
+/// # Errors
+/// [`Error::Unsupported`] or [`Error::Internal`] with the place.
+pub fn translate(
+    env: Env<'_>,
+    id: FuncId,
+    func: &mut ir::Function,
+    context: &mut FunctionBuilderContext,
+) -> Result<()> {
+    let function = env.program.functions[id.index()];
+    let instance = &env.program.instances[function.instance.index()];
+    let module = instance.module;
+    let invalid = |e: wasmparser::Error| Error::Invalid {
+        message: e.message().to_owned(),
+        place: module.function_place(function.index, Some(e.offset())),
+    };
+
+    func.name = UserFuncName::User(Symbol::Function(id).encode());
+    func.signature = env.signature(function.ty);
+    let body = &body_of(env.program, id).body;
+    let mut t = Translator::new(env, function.instance, FunctionBuilder::new(func, context));
+
+    let params = t.enter();
+    for (value, ty) in params.into_iter().zip(env.program.ty(function.ty).params()) {
+        let variable = t.builder.declare_var(clif_type(*ty));
+        t.builder.def_var(variable, value);
+        t.locals.push(variable);
+    }
+    for local in body.get_locals_reader().map_err(invalid)? {
+        let (count, ty) = local.map_err(invalid)?;
+        t.declare_locals(count, ty);
+    }
+    t.enter_function(env.program.ty(function.ty));
+
+    let mut reader = body.get_operators_reader().map_err(invalid)?;
+    while !reader.eof() {
+        let (operator, offset) = reader.read_with_offset().map_err(invalid)?;
+        t.operator(&operator)
+            .map_err(|feature| Error::Unsupported {
+                feature,
+                place: module.function_place(function.index, Some(offset)),
+            })?;
+    }
+    t.builder.seal_all_blocks();
+    let config = ir_config();
+    t.builder.finalize(config);
+    Ok(())
+}
+
+fn ir_config() -> cranelift_codegen::isa::TargetFrontendConfig {
+    cranelift_codegen::isa::TargetFrontendConfig {
+        default_call_conv: CallConv::SystemV,
+        pointer_width: target_lexicon::PointerWidth::U64,
+        page_size_align_log2: 12,
+    }
+}
+
+impl Translator<'_, '_> {
+    fn declare_locals(&mut self, count: u32, ty: ValType) {
+        if count == 0 {
+            return;
+        }
+        let clif = clif_type(ty);
+        let zero = match ty {
+            ValType::F32 => self.builder.ins().f32const(0.0),
+            ValType::F64 => self.builder.ins().f64const(0.0),
+            _ => self.builder.ins().iconst(clif, 0),
+        };
+        for _ in 0..count {
+            let variable = self.builder.declare_var(clif);
+            self.builder.def_var(variable, zero);
+            self.locals.push(variable);
+        }
+    }
+}
