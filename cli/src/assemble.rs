@@ -24,8 +24,8 @@ const THREAD_STACK: usize = 64 << 20;
 pub(crate) struct Executable {
     /// The file.
     pub(crate) bytes: Vec<u8>,
-    /// The linker's map, as text.
-    pub(crate) map: String,
+    /// What lies where in it.
+    pub(crate) map: linker::Map,
     /// Time by phase.
     pub(crate) phases: Vec<compiler::Phase>,
 }

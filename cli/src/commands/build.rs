@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use elfin_compiler::{Phase, dump_asm, dump_clif};
+use elfin_linker as linker;
 
 use crate::args::Emit;
 use crate::assemble::{assemble, compile, dump, format_phases, on_pool};
@@ -16,7 +17,7 @@ use crate::report::Result;
 /// What was made for one target.
 struct Made {
     bytes: Vec<u8>,
-    map: String,
+    map: Option<linker::Map>,
     phases: Vec<Phase>,
 }
 
@@ -31,12 +32,9 @@ pub(crate) fn build(plan: &BuildPlan) -> Result<()> {
     let mut times = Vec::new();
     for output in &plan.outputs {
         let made = on_pool(&plan.program, || make(plan, &modules, output))??;
-        if let Some(path) = &output.map {
-            artifacts.push(Artifact {
-                path: path.clone(),
-                mode: output::PLAIN,
-                bytes: made.map.into_bytes(),
-            });
+        if let (Some(path), Some(map)) = (&output.map, made.map) {
+            let bytes = map.to_string().into_bytes();
+            artifacts.push(Artifact { path: path.clone(), mode: output::PLAIN, bytes });
         }
         match &output.to {
             Destination::Stdout => output::write_stdout(&made.bytes)?,
@@ -64,17 +62,17 @@ fn make(plan: &BuildPlan, modules: &Modules, output: &Output) -> Result<Made> {
     let started = Instant::now();
     let text = |text: String| Made {
         bytes: text.into_bytes(),
-        map: String::new(),
+        map: None,
         phases: vec![Phase { name: "dump", time: started.elapsed() }],
     };
     Ok(match plan.emit {
         Emit::Exe => {
             let executable = assemble(&plan.program, modules, output.arch)?;
-            Made { bytes: executable.bytes, map: executable.map, phases: executable.phases }
+            Made { bytes: executable.bytes, map: Some(executable.map), phases: executable.phases }
         }
         Emit::Obj => {
             let program = compile(&plan.program, modules, output.arch)?;
-            Made { bytes: program.object, map: String::new(), phases: program.phases }
+            Made { bytes: program.object, map: None, phases: program.phases }
         }
         Emit::Clif => text(dump(&plan.program, modules, output.arch, dump_clif)?),
         Emit::Asm => text(dump(&plan.program, modules, output.arch, dump_asm)?),
