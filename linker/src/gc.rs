@@ -47,7 +47,10 @@ pub(crate) fn mark_live(
         .find(objects, &options.entry)
         .map(|id| resolved.target(id))
     {
-        Some(Target::Section(section, offset)) if objects.section(section).kind == Kind::Text => {
+        Some(Target::Section(section, offset))
+            if objects.section(section).kind == Kind::Text
+                && offset < objects.section(section).size =>
+        {
             (section, offset)
         }
         _ => {

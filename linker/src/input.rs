@@ -388,6 +388,20 @@ impl<'a> Reader<'a> {
             });
         }
 
+        if symtab.is_empty() {
+            // Relocations without a symbol refer to entry 0, in every object.
+            objects.symbols.push(Symbol {
+                object,
+                name: Cow::Borrowed(""),
+                binding: Binding::Local,
+                place: Place::Undefined,
+                value: 0,
+                size: 0,
+                is_section: false,
+                is_function: false,
+            });
+        }
+
         for header in table.iter() {
             match header.sh_type(LE) {
                 elf::SHT_RELA => {

@@ -96,19 +96,16 @@ impl Context<'_, '_> {
         labels: &mut Labels,
     ) -> Result<(), Problem> {
         let arch = self.objects.arch;
-        let row = arch.row(relocation.r_type).ok_or(Problem::UnknownType)?;
+        let mut row = arch.row(relocation.r_type).ok_or(Problem::UnknownType)?;
         let mut offset = match self.layout.shapes.get(&id) {
             Some(shape) => shape.offset(relocation.offset),
             None => relocation.offset,
         };
-        let (row, addend_is_sum) = if rewrite {
+        if rewrite {
             let (r_type, new_offset) = arch.rewrite_got(bytes, relocation.r_type, offset);
             offset = new_offset;
-            (arch.row(r_type).ok_or(Problem::UnknownType)?, true)
-        } else {
-            (row, false)
-        };
-        debug_assert!(!addend_is_sum || !row.kind.is_got());
+            row = arch.row(r_type).ok_or(Problem::UnknownType)?;
+        }
 
         let start = self.layout.place(id, 0);
         let place = start.wrapping_add(offset);

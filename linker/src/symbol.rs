@@ -126,7 +126,7 @@ pub(crate) fn resolve_symbols(objects: &Objects<'_>) -> Result<Resolved, Error> 
                 // The null symbol: relocations that refer to none have it.
                 return Target::Absolute(0);
             }
-            if symbol.binding == Binding::Local {
+            if symbol.binding == Binding::Local || symbol.name.is_empty() {
                 return own_meaning(symbol);
             }
             match winners.get(&*symbol.name) {

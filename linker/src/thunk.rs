@@ -13,6 +13,9 @@ use crate::input::{self, Objects, Relocation, SectionId};
 use crate::layout::Layout;
 use crate::symbol::{Resolved, Target};
 
+/// Less than what a veneer reaches, wherever near the branch it is.
+const VENEER_REACH: u64 = 1 << 31;
+
 /// Where a veneer goes: target and addend.
 pub(crate) type Destination = (Target, i64);
 
@@ -115,7 +118,8 @@ impl Veneers {
                 let value = layout
                     .sum(objects, resolved, &relocation)
                     .wrapping_sub(place) as i64;
-                if self.reaches(value) {
+                // What even a veneer does not reach is an error of the branch.
+                if self.reaches(value) || value.unsigned_abs() > VENEER_REACH {
                     continue;
                 }
                 let group = self.group_of(id);

@@ -3,4 +3,12 @@
 
 mod support;
 
+mod corrupt;
+mod errors;
+mod gc;
+mod got;
+mod layout;
 mod programs;
+mod relax;
+mod symbols;
+mod veneers;

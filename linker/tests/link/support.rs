@@ -4,6 +4,7 @@
 //! end with an exit status, which is what most tests look at. Foreign programs run under qemu-user; a
 //! test that cannot run its program fails.
 
+use std::collections::HashMap;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -98,6 +99,7 @@ pub(crate) fn words(instructions: &[u32]) -> Vec<u8> {
 pub(crate) struct Builder {
     pub(crate) machine: Machine,
     pub(crate) object: Object<'static>,
+    names: HashMap<String, SymbolId>,
 }
 
 impl Builder {
@@ -115,7 +117,7 @@ impl Builder {
                 e_flags: elf::EF_RISCV_RVC | elf::EF_RISCV_FLOAT_ABI_DOUBLE,
             };
         }
-        Builder { machine, object }
+        Builder { machine, object, names: HashMap::new() }
     }
 
     pub(crate) fn finish(&self) -> Vec<u8> {
@@ -179,43 +181,57 @@ impl Builder {
         }
     }
 
+    /// Adds a symbol, or makes an undefined one of the same name what this one is.
+    fn add(&mut self, symbol: Symbol) -> SymbolId {
+        let name = String::from_utf8(symbol.name.clone()).unwrap();
+        if let Some(&known) = self.names.get(&name)
+            && !name.is_empty()
+        {
+            *self.object.symbol_mut(known) = symbol;
+            return known;
+        }
+        let id = self.object.add_symbol(symbol);
+        self.names.insert(name, id);
+        id
+    }
+
     pub(crate) fn define(&mut self, name: &str, section: SectionId, offset: u64) -> SymbolId {
         let symbol = self.symbol(name, SymbolSection::Section(section), offset);
-        self.object.add_symbol(symbol)
+        self.add(symbol)
     }
 
     pub(crate) fn define_local(&mut self, name: &str, section: SectionId, offset: u64) -> SymbolId {
         let mut symbol = self.symbol(name, SymbolSection::Section(section), offset);
         symbol.scope = SymbolScope::Compilation;
         symbol.kind = SymbolKind::Label;
-        self.object.add_symbol(symbol)
+        self.add(symbol)
     }
 
     pub(crate) fn define_weak(&mut self, name: &str, section: SectionId, offset: u64) -> SymbolId {
         let mut symbol = self.symbol(name, SymbolSection::Section(section), offset);
         symbol.weak = true;
-        self.object.add_symbol(symbol)
+        self.add(symbol)
     }
 
     pub(crate) fn define_absolute(&mut self, name: &str, value: u64) -> SymbolId {
         let mut symbol = self.symbol(name, SymbolSection::Absolute, value);
         symbol.kind = SymbolKind::Data;
-        self.object.add_symbol(symbol)
+        self.add(symbol)
     }
 
     /// The symbol of this name, undefined if there is none yet.
     pub(crate) fn refer(&mut self, name: &str) -> SymbolId {
-        if let Some(known) = self.object.symbol_id(name.as_bytes()) {
+        if let Some(&known) = self.names.get(name) {
             return known;
         }
         let symbol = self.symbol(name, SymbolSection::Undefined, 0);
-        self.object.add_symbol(symbol)
+        self.add(symbol)
     }
 
     pub(crate) fn refer_weakly(&mut self, name: &str) -> SymbolId {
         let mut symbol = self.symbol(name, SymbolSection::Undefined, 0);
         symbol.weak = true;
-        self.object.add_symbol(symbol)
+        self.add(symbol)
     }
 
     pub(crate) fn relocate(
