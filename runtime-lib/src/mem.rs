@@ -21,6 +21,24 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     unsafe { elfin_memmove(to, from, len as u64) }
 }
 
+/// Copies `len` bytes where size counts for more than speed; the ranges do not overlap.
+///
+/// # Safety
+/// Both ranges are valid.
+#[inline(always)]
+pub unsafe fn copy_once(to: *mut u8, from: *const u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: by contract.
+    unsafe {
+        vector::copy_string(to, from, len);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    // SAFETY: by contract.
+    unsafe {
+        copy(to, from, len);
+    }
+}
+
 /// Copies `len` bytes; the ranges may overlap.
 ///
 /// # Safety
@@ -205,12 +223,7 @@ mod vector {
             if distance >= len {
                 #[cfg(target_arch = "x86_64")]
                 if len >= STRING && distance.wrapping_neg() >= len {
-                    core::arch::asm!(
-                        "rep movsb",
-                        inout("rcx") len => _, inout("rdi") to => _, inout("rsi") from => _,
-                        options(nostack, preserves_flags),
-                    );
-                    return;
+                    return copy_string(to, from, len);
                 }
                 // The head and the last block are loaded first and stored last.
                 let head: Vector = load(from, 0);
@@ -233,6 +246,20 @@ mod vector {
                 store(to, len - VECTOR, tail);
                 store(to, 0, first);
             }
+        }
+    }
+
+    /// Copies forwards by the machine's own instruction.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) unsafe fn copy_string(to: *mut u8, from: *const u8, len: usize) {
+        // SAFETY: by contract of the callers.
+        unsafe {
+            core::arch::asm!(
+                "rep movsb",
+                inout("rcx") len => _, inout("rdi") to => _, inout("rsi") from => _,
+                options(nostack, preserves_flags),
+            );
         }
     }
 

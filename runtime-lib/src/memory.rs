@@ -29,40 +29,50 @@ pub enum Commit {
     Later,
 }
 
-/// Maps `[start, end)`, zero-filled, where nothing is mapped yet.
+/// Maps `[start, end)`, zero-filled, at boot, when everything beyond the executable's own segments is free.
 ///
 /// Linux before 4.17, and qemu-user before 8, take an address that must not be replaced for a hint; qemu
-/// moreover keeps all addresses between the executable's first and last segment for itself. There `free`
-/// says whether the range may be taken without asking.
+/// moreover keeps all addresses between the executable's first and last segment for itself. There the
+/// range is taken without asking.
 ///
 /// # Errors
 /// The kernel's; `EEXIST` if the range is not free.
 ///
 /// # Safety
-/// Nothing relies on the range being unmapped; `free` is right.
-pub unsafe fn map(
-    start: u64,
-    end: u64,
-    access: ProtFlags,
-    commit: Commit,
-    free: impl FnOnce() -> bool,
-) -> Result<(), Errno> {
-    // SAFETY: replaces nothing, or what is free.
-    unsafe {
-        if map_at(start, end, access, commit, MapFlags::FIXED_NOREPLACE)? {
-            Ok(())
-        } else if free() {
-            map_at(start, end, access, commit, MapFlags::FIXED).map(|_| ())
-        } else {
-            Err(Errno::EXIST)
-        }
+/// No segment of the executable lies in the range.
+#[cfg(feature = "freestanding")]
+#[inline(never)]
+pub unsafe fn claim(start: u64, end: u64, access: ProtFlags, commit: Commit) -> Result<(), Errno> {
+    // SAFETY: replaces nothing.
+    if !unsafe { map_at(start, end, access, commit, MapFlags::FIXED_NOREPLACE) }? {
+        // SAFETY: by contract.
+        unsafe { map_at(start, end, access, commit, MapFlags::FIXED) }?;
     }
+    Ok(())
+}
+
+/// Maps `[start, end)`, readable, writable and zero-filled, while the program runs.
+///
+/// # Safety
+/// Nothing relies on the range being unmapped.
+pub unsafe fn extend(program: &Program<'_>, start: u64, end: u64, commit: Commit) -> Option<()> {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: replaces nothing.
+    if !unsafe { map_at(start, end, access, commit, MapFlags::FIXED_NOREPLACE) }.ok()? {
+        // As in `claim`, but now there may be a neighbour.
+        if !is_free(program, start, end) {
+            return None;
+        }
+        // SAFETY: nothing is there.
+        unsafe { map_at(start, end, access, commit, MapFlags::FIXED) }.ok()?;
+    }
+    Some(())
 }
 
 /// Maps `[start, end)`, or nothing and returns false when the kernel chose another place.
 ///
 /// # Safety
-/// As [`map`], for what `place` replaces.
+/// Nothing relies on the range being unmapped, nor on what `place` replaces there.
 #[inline(never)]
 unsafe fn map_at(
     start: u64,
@@ -91,18 +101,17 @@ unsafe fn map_at(
 
 /// Whether nothing that the program may reach lies in `[start, end)`: no memory, no table, no stack. The
 /// executable's other segments all lie below the first memory.
-#[must_use]
-pub fn is_free(program: &Program<'_>, start: u64, end: u64) -> bool {
+fn is_free(program: &Program<'_>, start: u64, end: u64) -> bool {
     let header = program.header();
     let apart = |from: u64, len: u64| end <= from || start >= from.saturating_add(len);
     apart(header.stack_base - STACK_GUARD.min(header.stack_base), header.stack_size + STACK_GUARD)
-        && program.memories().iter().all(|memory| {
+        && program.memories().all(|memory| {
             // SAFETY: the descriptor of a memory of the program lives as long as it.
             let descriptor = unsafe { &*(memory.descriptor as *const MemoryDescriptor) };
             let mapped = mapped_end(descriptor, descriptor.len).unwrap_or(u64::MAX);
             apart(descriptor.base, memory.reservation.max(mapped - descriptor.base))
         })
-        && program.tables().iter().all(|table| {
+        && program.tables().all(|table| {
             // SAFETY: likewise.
             let descriptor = unsafe { &*(table.descriptor as *const TableDescriptor) };
             let mapped = descriptor.mapped.saturating_mul(FuncRef::SIZE.into());
@@ -121,7 +130,7 @@ pub fn set_up(program: &Program<'_>) {
     }
     for copy in program.copies() {
         // SAFETY: the compiler's record of bytes of the executable and their place in a memory.
-        unsafe { crate::mem::copy(copy.to as *mut u8, copy.from as *const u8, copy.len as usize) };
+        unsafe { crate::mem::copy_once(copy.to as *mut u8, copy.from as *const u8, copy.len as usize) };
     }
 }
 
@@ -134,20 +143,17 @@ unsafe fn prepare(program: &Program<'_>, memory: &MemoryInfo) -> Result<(), Errn
     // SAFETY: by contract.
     let descriptor = unsafe { &*(memory.descriptor as *const MemoryDescriptor) };
     let commit = if memory.reservation == 0 { Commit::Now } else { Commit::Later };
-    let map = |start, end, access| {
-        // At boot the range of a memory is free: this is a static executable at fixed addresses.
-        // SAFETY: by contract.
-        unsafe { map(start, end, access, commit, || true) }
-    };
+    // SAFETY: by contract.
+    let claim = |start, end, access| unsafe { claim(start, end, access, commit) };
     let read_write = ProtFlags::READ | ProtFlags::WRITE;
     let usable = mapped_end(descriptor, descriptor.len).ok_or(Errno::NOMEM)?;
     let mut mapped = descriptor.base;
     for image in program.images(memory) {
-        map(mapped, image.start, read_write)?;
+        claim(mapped, image.start, read_write)?;
         mapped = image.end;
     }
-    map(mapped, usable, read_write)?;
-    map(usable.max(mapped), descriptor.base + memory.reservation, ProtFlags::empty())
+    claim(mapped, usable, read_write)?;
+    claim(usable.max(mapped), descriptor.base + memory.reservation, ProtFlags::empty())
 }
 
 /// Where the mapping of a memory of `len` bytes ends.
@@ -164,7 +170,7 @@ pub unsafe extern "C" fn elfin_memory_grow(memory: *mut MemoryDescriptor, pages:
     let program = crate::program::program();
     // SAFETY: by contract; no other reference exists while the runtime runs.
     let descriptor = unsafe { &mut *memory };
-    let info = program.memories().iter().find(|info| info.descriptor == memory as u64);
+    let info = program.memories().find(|info| info.descriptor == memory as u64);
     let old = descriptor.len >> descriptor.page_log2;
     // SAFETY: the record belongs to the descriptor.
     match info.and_then(|info| unsafe { grow(&program, descriptor, info.reservation, pages) }) {
@@ -193,9 +199,8 @@ unsafe fn grow(
     let start = mapped_end(descriptor, descriptor.len)?;
     let end = mapped_end(descriptor, len)?;
     if reservation == 0 {
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: replaces nothing.
-        unsafe { map(start, end, access, Commit::Now, || is_free(program, start, end)) }.ok()?;
+        // SAFETY: beyond its length the memory has nothing.
+        unsafe { extend(program, start, end, Commit::Now) }?;
     } else if end > start {
         if end - descriptor.base > reservation {
             return None;
@@ -211,7 +216,7 @@ unsafe fn grow(
 /// Whether a fault at `address` is an access beyond a memory's length.
 #[must_use]
 pub fn is_guarded(program: &Program<'_>, address: u64) -> bool {
-    program.memories().iter().any(|memory| {
+    program.memories().any(|memory| {
         // SAFETY: the descriptor of a memory of the program lives as long as it.
         let base = unsafe { (*(memory.descriptor as *const MemoryDescriptor)).base };
         address.wrapping_sub(base) < memory.reservation
@@ -237,6 +242,15 @@ mod tests {
         }
     }
 
+    /// # Safety
+    /// The range is free.
+    unsafe fn reserve(base: u64, len: u64) {
+        let place = MapFlags::FIXED_NOREPLACE;
+        // SAFETY: by contract.
+        let exact = unsafe { map_at(base, base + len, ProtFlags::empty(), Commit::Later, place) };
+        assert_eq!(exact, Ok(true));
+    }
+
     fn memory_at(base: u64, max: u64, page_log2: u64) -> MemoryDescriptor {
         MemoryDescriptor { base, len: 0, max, page_log2 }
     }
@@ -245,7 +259,7 @@ mod tests {
     fn a_reserved_memory_grows_up_to_its_maximum() {
         let base = free_range(1 << 20);
         // SAFETY: the range is free.
-        unsafe { map(base, base + (1 << 20), ProtFlags::empty(), Commit::Later, || false) }.expect("reserve");
+        unsafe { reserve(base, 1 << 20) };
         let mut memory = memory_at(base, 3 << 16, 16);
         // SAFETY: the memory and its reservation are this test's own.
         unsafe {
@@ -265,7 +279,7 @@ mod tests {
     fn a_memory_never_leaves_its_reservation() {
         let base = free_range(1 << 17);
         // SAFETY: the range is free.
-        unsafe { map(base, base + (1 << 17), ProtFlags::empty(), Commit::Later, || false) }.expect("reserve");
+        unsafe { reserve(base, 1 << 17) };
         let mut memory = memory_at(base, u64::MAX, 16);
         // SAFETY: the memory and its reservation are this test's own.
         unsafe {
@@ -285,7 +299,7 @@ mod tests {
             assert_eq!(memory.len, LARGEST_PAGE + 1);
             core::ptr::write_bytes(base as *mut u8, 1, memory.len as usize);
             let neighbour = base + 4 * LARGEST_PAGE;
-            map(neighbour, neighbour + LARGEST_PAGE, ProtFlags::empty(), Commit::Later, || false).expect("map");
+            reserve(neighbour, LARGEST_PAGE);
             assert_eq!(grow(&program(), &mut memory, 0, 3 * LARGEST_PAGE), None);
             assert_eq!(grow(&program(), &mut memory, 0, u64::MAX - (LARGEST_PAGE + 1)), None);
             assert_eq!(grow(&program(), &mut memory, 0, LARGEST_PAGE), Some(()));

@@ -49,7 +49,12 @@ impl Message {
 
     /// Appends text of our own.
     pub fn text(&mut self, text: &str) {
-        for &byte in text.as_bytes() {
+        self.bytes(text.as_bytes());
+    }
+
+    /// Appends text of our own.
+    pub fn bytes(&mut self, text: &[u8]) {
+        for &byte in text {
             self.byte(byte);
         }
     }
@@ -61,14 +66,17 @@ impl Message {
             // C0, DEL, and the second byte of C1 (U+0080 to U+009F).
             if byte < 0x20 || byte == 0x7f || (before == 0xc2 && byte < 0xa0) {
                 self.text("\\x");
-                for digit in [byte >> 4, byte & 15] {
-                    self.byte(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit });
-                }
+                self.digit(byte >> 4);
+                self.digit(byte & 15);
             } else {
                 self.byte(byte);
             }
             before = byte;
         }
+    }
+
+    fn digit(&mut self, digit: u8) {
+        self.byte(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit });
     }
 
     /// Appends a decimal number, right-aligned in at least `width` columns.

@@ -8,6 +8,7 @@
 //! is believed. They are read-only and live as long as the process.
 #![allow(unsafe_code, reason = "raw records become slices here")]
 
+use core::marker::PhantomData;
 use elfin_abi::program::{Copy, FuncRecord, ImageRange, MemoryInfo, ProgramHeader, TableInfo, TextChunk};
 use elfin_abi::trap::TrapCode;
 
@@ -62,7 +63,38 @@ pub fn program() -> Program<'static> {
     unsafe { Program::new(EMPTY) }
 }
 
-/// Records `first..first + count` of the array at `address`.
+/// An array of records, one after the other. Unlike a slice it may be empty at address 0, and so needs no
+/// test for it.
+#[derive(Clone, Debug)]
+pub struct Records<'a, T> {
+    next: *const T,
+    left: u64,
+    lifetime: PhantomData<&'a T>,
+}
+
+impl<T> Records<'_, T> {
+    /// # Safety
+    /// Records `first..first + count` of the array at `address` are there, and nothing writes to them
+    /// during the lifetime.
+    unsafe fn new(address: u64, first: u32, count: u64) -> Self {
+        let next = (address as *const T).wrapping_add(first as usize);
+        Self { next, left: count, lifetime: PhantomData }
+    }
+}
+
+impl<'a, T> Iterator for Records<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<&'a T> {
+        self.left = self.left.checked_sub(1)?;
+        // SAFETY: by contract of `new`.
+        let record = unsafe { &*self.next };
+        self.next = self.next.wrapping_add(1);
+        Some(record)
+    }
+}
+
+/// Records `first..first + count` of the array at `address`, as a slice.
 ///
 /// # Safety
 /// They are there, and nothing writes to them during `'a`.
@@ -91,40 +123,40 @@ impl<'a> Program<'a> {
 
     /// Every linear memory.
     #[must_use]
-    pub fn memories(&self) -> &'a [MemoryInfo] {
+    pub fn memories(&self) -> Records<'a, MemoryInfo> {
         // SAFETY: by contract of `new`.
-        unsafe { records(self.header.memories, 0, self.header.memory_count) }
+        unsafe { Records::new(self.header.memories, 0, self.header.memory_count) }
     }
 
     /// The parts of a memory that the executable's own segments map.
     #[must_use]
-    pub fn images(&self, memory: &MemoryInfo) -> &'a [ImageRange] {
+    pub fn images(&self, memory: &MemoryInfo) -> Records<'a, ImageRange> {
         // SAFETY: by contract of `new`.
-        unsafe { records(self.header.images, memory.first_image.into(), memory.image_count.into()) }
+        unsafe { Records::new(self.header.images, memory.first_image, memory.image_count.into()) }
     }
 
     /// What must be copied at start.
     #[must_use]
-    pub fn copies(&self) -> &'a [Copy] {
+    pub fn copies(&self) -> Records<'a, Copy> {
         // SAFETY: by contract of `new`.
-        unsafe { records(self.header.copies, 0, self.header.copy_count) }
+        unsafe { Records::new(self.header.copies, 0, self.header.copy_count) }
     }
 
     /// The tables with a reservation of their own.
     #[must_use]
-    pub fn tables(&self) -> &'a [TableInfo] {
+    pub fn tables(&self) -> Records<'a, TableInfo> {
         // SAFETY: by contract of `new`.
-        unsafe { records(self.header.tables, 0, self.header.table_count) }
+        unsafe { Records::new(self.header.tables, 0, self.header.table_count) }
     }
 
     /// `pc` as an address of generated code, if it is one.
     #[must_use]
     pub fn code_address(&self, pc: u64) -> Option<CodeAddress<'a>> {
         // SAFETY: by contract of `new`.
-        let chunks: &[TextChunk] = unsafe { records(self.header.chunks, 0, self.header.chunk_count) };
-        let chunk = last(chunks, |chunk| chunk.start <= pc)?;
-        let offset = u32::try_from(pc - chunk.start).ok()?;
-        (offset < chunk.size).then_some(CodeAddress { chunk, offset })
+        let mut chunks = unsafe { Records::<TextChunk>::new(self.header.chunks, 0, self.header.chunk_count) };
+        // There are a handful at most: no search among them is worth its size.
+        let chunk = chunks.find(|chunk| pc.wrapping_sub(chunk.start) < chunk.size.into())?;
+        Some(CodeAddress { chunk, offset: (pc - chunk.start) as u32 })
     }
 
     /// The function that contains an address.
@@ -133,7 +165,7 @@ impl<'a> Program<'a> {
         let (first, count) = (at.chunk.first_function.into(), at.chunk.function_count.into());
         // SAFETY: by contract of `new`.
         let functions: &[FuncRecord] = unsafe { records(self.header.functions, first, count) };
-        last(functions, |function| function.offset <= at.offset)
+        functions.get(functions.partition_point(|function| function.offset <= at.offset).checked_sub(1)?)
     }
 
     /// The function's name; empty when the module gives none.
@@ -165,9 +197,4 @@ impl CodeAddress<'_> {
     pub fn within(&self, function: &FuncRecord) -> u32 {
         self.offset - function.offset
     }
-}
-
-/// The last of the records that satisfy `before`; those come first.
-fn last<T>(records: &[T], before: impl Fn(&T) -> bool) -> Option<&T> {
-    records.get(records.partition_point(before).checked_sub(1)?)
 }

@@ -67,13 +67,14 @@ pub fn set_up() {
     // RESETHAND: a fault in the handler kills. NODEFER: a trap may leave the handler for good.
     let flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESETHAND;
     let handler = on_signal as *const () as usize;
-    for signal in arch::TRAP_SIGNALS {
+    for &signal in &arch::TRAP_SIGNALS {
         // SAFETY: see the head of the file.
-        unsafe { set_action(signal, handler, flags) };
+        unsafe { set_action(signal.into(), handler, flags) };
     }
-    for signal in [SIGPIPE, SIGXFSZ] {
-        // SAFETY: nothing relies on being killed.
-        unsafe { set_action(signal, IGNORE, 0) };
+    // SAFETY: nothing relies on being killed.
+    unsafe {
+        set_action(SIGPIPE, IGNORE, 0);
+        set_action(SIGXFSZ, IGNORE, 0);
     }
 }
 

@@ -65,18 +65,16 @@ fn forbid_new_code() {
 
 /// Ends a process whose address space has no room for what the program needs.
 #[cfg(feature = "freestanding")]
+#[cold]
 pub fn fail_to_reserve(bytes: u64, what: &str, error: rustix::io::Errno) -> ! {
-    use rustix::io::Errno;
     let mut message = crate::message::Message::new("elfin: error: cannot reserve ");
     message.number(bytes, 0);
-    message.text(" bytes of address space for a ");
+    message.text(" bytes of address space for ");
     message.text(what);
-    message.text(match error {
-        Errno::NOMEM => " (Out of memory)",
-        Errno::EXIST => " (the address range is in use)",
-        _ => "",
-    });
-    message.text("; build with --memory checked, or raise the limit (ulimit -v)\n");
+    if error == rustix::io::Errno::NOMEM {
+        message.text(" (Out of memory)");
+    }
+    message.text("; build with --memory checked, or raise ulimit -v\n");
     message.send();
     exit(EXIT_ERROR)
 }

@@ -7,10 +7,11 @@
 //! As in [`crate::memory`]: a table's range belongs to it alone, its descriptor is written here only.
 #![allow(unsafe_code, reason = "maps tables at fixed addresses, writes references")]
 
-use crate::memory::{Commit, LARGEST_PAGE, is_free, map};
+use crate::memory::{Commit, LARGEST_PAGE, extend};
 #[cfg(feature = "freestanding")]
 use crate::program::Program;
 use elfin_abi::state::{FuncRef, TableDescriptor};
+#[cfg(feature = "freestanding")]
 use rustix::mm::ProtFlags;
 
 const ENTRY: u64 = FuncRef::SIZE as u64;
@@ -23,10 +24,10 @@ pub fn set_up(program: &Program<'_>) {
         let result = unsafe {
             let base = (*(table.descriptor as *const TableDescriptor)).base;
             let access = ProtFlags::READ | ProtFlags::WRITE;
-            map(base, base + table.reservation, access, Commit::Later, || true)
+            crate::memory::claim(base, base + table.reservation, access, Commit::Later)
         };
         if let Err(error) = result {
-            crate::start::fail_to_reserve(table.reservation, "table", error);
+            crate::start::fail_to_reserve(table.reservation, "a table", error);
         }
     }
 }
@@ -56,10 +57,8 @@ unsafe fn grow(table: &mut TableDescriptor, entries: u64, value: u64) -> Option<
         let end = table.base.checked_add(len.checked_mul(ENTRY)?)?;
         let end = end.checked_next_multiple_of(LARGEST_PAGE)?;
         let start = table.base + table.mapped * ENTRY;
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        let free = || is_free(&crate::program::program(), start, end);
-        // SAFETY: replaces nothing.
-        unsafe { map(start, end, access, Commit::Later, free) }.ok()?;
+        // SAFETY: beyond what is mapped the table has nothing.
+        unsafe { extend(&crate::program::program(), start, end, Commit::Later) }?;
         table.mapped = (end - table.base) / ENTRY;
     }
     // SAFETY: the entries are mapped.
@@ -110,7 +109,7 @@ mod tests {
             let found = rustix::mm::mmap_anonymous(
                 core::ptr::null_mut(),
                 reserve,
-                ProtFlags::empty(),
+                rustix::mm::ProtFlags::empty(),
                 flags,
             );
             let found = found.expect("address space");

@@ -23,8 +23,47 @@ pub fn raise(trap: TrapCode, registers: &Registers) -> ! {
 
 fn begin(trap: TrapCode) -> Message {
     let mut message = Message::new("elfin: trap: ");
-    message.text(trap.message());
+    let index = trap as usize - 1;
+    message.bytes(&MESSAGES.text[MESSAGES.ends[index] as usize..MESSAGES.ends[index + 1] as usize]);
     message
+}
+
+/// The messages of all codes, back to back: an array of `&str` would take four times the room.
+struct Messages {
+    text: [u8; Messages::LEN],
+    /// Where the message of each code from 1 on ends; before them, a zero.
+    ends: [u16; TrapCode::ALL.len() + 1],
+}
+
+static MESSAGES: Messages = Messages::new();
+
+impl Messages {
+    const LEN: usize = {
+        let (mut len, mut index) = (0, 0);
+        while index < TrapCode::ALL.len() {
+            len += TrapCode::ALL[index].message().len();
+            index += 1;
+        }
+        len
+    };
+
+    const fn new() -> Self {
+        let mut text = [0; Self::LEN];
+        let mut ends = [0; TrapCode::ALL.len() + 1];
+        let (mut len, mut index) = (0, 0);
+        while index < TrapCode::ALL.len() {
+            assert!(TrapCode::ALL[index] as usize == index + 1, "trap codes count from 1");
+            let mut rest = TrapCode::ALL[index].message().as_bytes();
+            while let [byte, tail @ ..] = rest {
+                text[len] = *byte;
+                len += 1;
+                rest = tail;
+            }
+            index += 1;
+            ends[index] = len as u16;
+        }
+        Self { text, ends }
+    }
 }
 
 #[inline(never)]
@@ -61,4 +100,18 @@ pub unsafe extern "C" fn unknown_import(
     message.byte(b'.');
     message.escaped(name);
     end(message, &Registers { pc: return_address.wrapping_sub(1), fp, ..Registers::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_message() {
+        for &code in TrapCode::ALL {
+            let message = begin(code);
+            let expected = std::format!("elfin: trap: {}", code.message());
+            assert_eq!(message.pending(), expected.as_bytes());
+        }
+    }
 }

@@ -12,7 +12,7 @@ use core::ffi::c_void;
 use linux_raw_sys::general::{SIGILL, SIGSEGV};
 
 /// Signals by which a trap shows itself: `udf` gives SIGILL; divisions are checked by code.
-pub const TRAP_SIGNALS: [u32; 2] = [SIGSEGV, SIGILL];
+pub static TRAP_SIGNALS: [u8; 2] = [SIGSEGV as u8, SIGILL as u8];
 
 /// Bytes from a function's first instruction within which frame pointer and link register are still
 /// the caller's: `stp x29, x30, [sp, #-16]!`, `mov x29, sp`.

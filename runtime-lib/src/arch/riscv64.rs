@@ -16,7 +16,7 @@ use linux_raw_sys::general::{SIGILL, SIGSEGV};
 
 /// Signals by which a trap shows itself: an all-zero instruction gives SIGILL; divisions are checked by
 /// code.
-pub const TRAP_SIGNALS: [u32; 2] = [SIGSEGV, SIGILL];
+pub static TRAP_SIGNALS: [u8; 2] = [SIGSEGV as u8, SIGILL as u8];
 
 /// Bytes from a function's first instruction within which frame pointer and link register are still
 /// the caller's: `addi sp, sp, -16`, `sd ra, 8(sp)`, `sd s0, 0(sp)`, `mv s0, sp`, at least 2 bytes each.

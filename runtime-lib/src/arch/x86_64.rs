@@ -12,7 +12,7 @@ use core::ffi::c_void;
 use linux_raw_sys::general::{SA_RESTORER, SIGFPE, SIGILL, SIGSEGV, __NR_rt_sigreturn};
 
 /// Signals by which a trap shows itself: `ud2` gives SIGILL, a division SIGFPE.
-pub const TRAP_SIGNALS: [u32; 3] = [SIGSEGV, SIGILL, SIGFPE];
+pub static TRAP_SIGNALS: [u8; 3] = [SIGSEGV as u8, SIGILL as u8, SIGFPE as u8];
 
 /// Bytes from a function's first instruction within which it has no frame record yet: `push rbp`.
 pub const PROLOGUE: u32 = 1;
