@@ -40,20 +40,7 @@ pub enum Error {
         second: String,
     },
     /// A relocation cannot be applied.
-    Relocation {
-        /// The input.
-        object: String,
-        /// The section that is patched.
-        section: String,
-        /// Where in it.
-        offset: u64,
-        /// Name (or number) of the relocation type.
-        relocation: String,
-        /// What it refers to.
-        symbol: String,
-        /// Why not.
-        problem: Problem,
-    },
+    Relocation(Box<RelocationError>),
     /// A section cannot be put where the caller wants it.
     Placement {
         /// The section.
@@ -92,6 +79,23 @@ pub enum Error {
         /// The broken promise.
         what: String,
     },
+}
+
+/// A relocation that cannot be applied, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelocationError {
+    /// The input.
+    pub object: String,
+    /// The section that is patched.
+    pub section: String,
+    /// Where in it.
+    pub offset: u64,
+    /// Name (or number) of the relocation type.
+    pub relocation: String,
+    /// What it refers to.
+    pub symbol: String,
+    /// Why not.
+    pub problem: Problem,
 }
 
 /// A place that refers to a symbol.
@@ -172,17 +176,7 @@ impl fmt::Display for Error {
                     "symbol `{symbol}` is defined twice: in {first} and in {second}"
                 )
             }
-            Error::Relocation {
-                object,
-                section,
-                offset,
-                relocation,
-                symbol,
-                problem,
-            } => write!(
-                f,
-                "{object}: section {section}, offset {offset:#x}: {relocation} to `{symbol}`: {problem}"
-            ),
+            Error::Relocation(error) => error.fmt(f),
             Error::Placement { section, what } => write!(f, "placed section {section}: {what}"),
             Error::TooLarge { what, end, limit } => {
                 write!(f, "{what} would end at {end:#x}, beyond {limit:#x}")
@@ -197,21 +191,31 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Display for RelocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RelocationError {
+            object,
+            section,
+            offset,
+            relocation,
+            symbol,
+            problem,
+        } = self;
+        write!(
+            f,
+            "{object}: section {section}, offset {offset:#x}: {relocation} to `{symbol}`: {problem}"
+        )
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Problem::Overflow { value, min, max } => {
-                let hex = Hex;
-                write!(
-                    f,
-                    "{} is not in {}..={}",
-                    hex.of(*value),
-                    hex.of(*min),
-                    hex.of(*max)
-                )
+                write!(f, "{} is not in {}..={}", hex(*value), hex(*min), hex(*max))
             }
             Problem::Misaligned { value, align } => {
-                write!(f, "{} is not a multiple of {align}", Hex.of(*value))
+                write!(f, "{} is not a multiple of {align}", hex(*value))
             }
             Problem::OutsideSection => f.write_str("the field lies outside of the section"),
             Problem::UnknownType => f.write_str("unknown relocation type"),
@@ -227,13 +231,9 @@ impl fmt::Display for Problem {
 }
 
 /// Signed hexadecimal; `{:#x}` of an `i64` would print two's complement.
-struct Hex;
-
-impl Hex {
-    fn of(&self, value: i64) -> String {
-        let sign = if value < 0 { "-" } else { "" };
-        format!("{sign}{:#x}", value.unsigned_abs())
-    }
+fn hex(value: i64) -> String {
+    let sign = if value < 0 { "-" } else { "" };
+    format!("{sign}{:#x}", value.unsigned_abs())
 }
 
 impl std::error::Error for Error {}

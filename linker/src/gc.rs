@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::error::{Problem, Reference};
+use crate::error::{Problem, Reference, RelocationError};
 use crate::input::{Kind, Objects, Relocation, SectionId};
 use crate::symbol::{Resolved, Target};
 use crate::{Error, Options};
@@ -177,12 +177,12 @@ pub(crate) fn relocation_error(
         None => format!("relocation type {}", relocation.r_type),
     };
     let section = objects.section(section);
-    Error::Relocation {
+    Error::Relocation(Box::new(RelocationError {
         object: objects.object_name(section.object).into(),
         section: section.name.into(),
         offset: relocation.offset,
         relocation: name,
         symbol: objects.symbol_name(relocation.symbol),
         problem,
-    }
+    }))
 }

@@ -13,7 +13,7 @@ use object::elf;
 use object::read::elf::{FileHeader as _, Rela as _, SectionHeader as _, Sym as _};
 
 use crate::arch::{self, Arch};
-use crate::{Blob, Error, Input};
+use crate::{Blob, Error, Input, merge};
 
 /// Larger alignments than the largest page cannot be honoured by a loader.
 const MAX_ALIGN: u64 = 0x1_0000;
@@ -55,6 +55,8 @@ pub(crate) struct Section<'a> {
     pub align: u64,
     /// Kept even if nothing refers to it.
     pub retain: bool,
+    /// Bytes of each entry, where equal entries may be merged; else zero.
+    pub entry_size: u64,
     relocations: &'a [elf::Rela64<LE>],
     first_symbol: u32,
 }
@@ -68,7 +70,19 @@ pub(crate) struct Relocation {
     pub addend: i64,
 }
 
-impl Section<'_> {
+impl<'a> Section<'a> {
+    /// An entry of this section as a section of its own.
+    pub(crate) fn entry(&self, data: &'a [u8], align: u64) -> Section<'a> {
+        let size = data.len() as u64;
+        Section {
+            data,
+            size,
+            align,
+            relocations: &[],
+            ..*self
+        }
+    }
+
     pub(crate) fn relocation_count(&self) -> usize {
         self.relocations.len()
     }
@@ -184,6 +198,7 @@ pub(crate) fn read_inputs<'a>(
         arch: &arch::x86_64::X86_64,
         flags: 0,
     };
+    let mut pool = merge::Pool::new();
     for input in inputs {
         let reader = Reader::new(input)?;
         let (its, flags) = (reader.arch, reader.header.e_flags.get(LE));
@@ -203,7 +218,13 @@ pub(crate) fn read_inputs<'a>(
                 }
             },
         });
+        let (sections, symbols) = (objects.sections.len(), objects.symbols.len());
         reader.read(&mut objects)?;
+        let (sections, symbols) = (
+            sections..objects.sections.len(),
+            symbols..objects.symbols.len(),
+        );
+        merge::split_pools(&mut objects, sections, symbols, &mut pool);
     }
     let Some((arch, flags)) = arch else {
         return Err(Error::Options {
@@ -247,6 +268,7 @@ fn add_blobs<'a>(blobs: &[Blob<'a>], objects: &mut Objects<'a>) -> Result<(), Er
             size,
             align: BLOB_ALIGN,
             retain: false,
+            entry_size: 0,
             relocations: &[],
             first_symbol,
         });
@@ -480,6 +502,10 @@ impl<'a> Reader<'a> {
             return Err(self.malformed(format!("section {name}: alignment {align:#x}")));
         }
         let retain = header.sh_flags(LE) & u64::from(elf::SHF_GNU_RETAIN) != 0;
+        // Strings are not of one size; their sections stay as they are.
+        let mergeable = header.sh_flags(LE) & u64::from(elf::SHF_MERGE | elf::SHF_STRINGS)
+            == u64::from(elf::SHF_MERGE);
+        let entry_size = if mergeable { header.sh_entsize(LE) } else { 0 };
         let (relocations, first_symbol) = (&[][..], 0);
         Ok(Section {
             object: 0,
@@ -489,6 +515,7 @@ impl<'a> Reader<'a> {
             size,
             align,
             retain: retain && kind != Kind::Dropped,
+            entry_size,
             relocations,
             first_symbol,
         })

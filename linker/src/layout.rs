@@ -466,7 +466,7 @@ impl Builder<'_, '_> {
                 section.size, placement.mem_size
             ));
         }
-        if placement.address % section.align != 0 {
+        if !placement.address.is_multiple_of(section.align) {
             let (address, align) = (placement.address, section.align);
             return error(format!(
                 "its address {address:#x} is not a multiple of {align:#x}"

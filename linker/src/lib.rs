@@ -10,15 +10,18 @@ mod got;
 mod input;
 mod layout;
 mod map;
+mod merge;
 mod relax;
 mod relocate;
 mod symbol;
+mod symtab;
 mod thunk;
 mod verify;
 mod write;
 
-pub use error::{Error, Problem, Reference};
+pub use error::{Error, Problem, Reference, RelocationError};
 pub use map::{Map, MapSection, MapSegment, MapSymbol};
+pub use symtab::with_symbols;
 
 /// A relocatable ELF object.
 #[derive(Clone, Copy, Debug)]
@@ -181,7 +184,7 @@ fn settle(
     for round in 0..ROUNDS {
         let layout = layout::lay_out(objects, live, got, &relaxation, &veneers, options)?;
         let shorter = round < SHORTENING_ROUNDS && relaxation.shorten(objects, resolved, &layout);
-        let veneered = veneers.add_missing(objects, resolved, live, &layout)?;
+        let veneered = veneers.add_missing(objects, resolved, live, &layout);
         if !shorter && !veneered {
             return Ok(Settled {
                 layout,

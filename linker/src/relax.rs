@@ -243,7 +243,7 @@ fn find_sites(objects: &Objects<'_>, id: SectionId) -> Result<Vec<Site>, Error> 
                 if len == 0 {
                     continue;
                 }
-                if to > 0x1_0000 || len % 2 != 0 {
+                if to > 0x1_0000 || !len.is_multiple_of(2) {
                     let problem = Problem::BadAlignment;
                     return Err(relocation_error(objects, id, &relocation, problem));
                 }

@@ -5,10 +5,10 @@
 //! that needs none has none.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use crate::Error;
 use crate::arch::{Kind, Veneer};
-use crate::gc::{Live, relocation_error};
+use crate::gc::Live;
 use crate::input::{self, Objects, Relocation, SectionId};
 use crate::layout::Layout;
 use crate::symbol::{Resolved, Target};
@@ -97,10 +97,10 @@ impl Veneers {
         resolved: &Resolved,
         live: &Live,
         layout: &Layout,
-    ) -> Result<bool, Error> {
-        let Some(veneer) = self.veneer else {
-            return Ok(false);
-        };
+    ) -> bool {
+        if self.veneer.is_none() {
+            return false;
+        }
         let mut changed = false;
         for id in live
             .iter()
@@ -125,18 +125,14 @@ impl Veneers {
                 let group = self.group_of(id);
                 let destination = destination(resolved, &relocation);
                 let next = self.island_size(group);
-                if !self.index.contains_key(&(group, destination)) {
-                    if next + veneer.size > u64::from(u32::MAX) {
-                        let problem = crate::error::Problem::OutsideSection;
-                        return Err(relocation_error(objects, id, &relocation, problem));
-                    }
-                    self.index.insert((group, destination), next);
+                if let Entry::Vacant(vacant) = self.index.entry((group, destination)) {
+                    vacant.insert(next);
                     self.islands[group as usize].push(destination);
                     changed = true;
                 }
             }
         }
-        Ok(changed)
+        changed
     }
 }
 

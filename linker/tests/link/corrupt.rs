@@ -21,8 +21,14 @@ fn samples() -> Vec<Vec<u8>> {
         let symbol = b.define_local("constant", pool, 8);
         let (got, rest): (u32, &[u32]) = match machine {
             X86_64 => (elf::R_X86_64_GOTPCRELX, &[elf::R_X86_64_32S]),
-            Aarch64 => (elf::R_AARCH64_ADR_GOT_PAGE, &[elf::R_AARCH64_LDST64_ABS_LO12_NC]),
-            Riscv64 => (elf::R_RISCV_GOT_HI20, &[elf::R_RISCV_RELAX, elf::R_RISCV_LO12_S]),
+            Aarch64 => (
+                elf::R_AARCH64_ADR_GOT_PAGE,
+                &[elf::R_AARCH64_LDST64_ABS_LO12_NC],
+            ),
+            Riscv64 => (
+                elf::R_RISCV_GOT_HI20,
+                &[elf::R_RISCV_RELAX, elf::R_RISCV_LO12_S],
+            ),
         };
         b.relocate(start, 4, got, symbol, 0);
         for r_type in rest {
@@ -48,7 +54,9 @@ fn samples() -> Vec<Vec<u8>> {
 fn try_link(object: &[u8]) -> bool {
     let mut options = options();
     let state = options.state_base + options.header_size;
-    options.placements.push(placement(".elfin.state", state, 0x40, true));
+    options
+        .placements
+        .push(placement(".elfin.state", state, 0x40, true));
     match link_with(&[object, object], &options) {
         Ok(_) => {}
         Err(error) => {
@@ -74,7 +82,9 @@ fn the_samples_themselves_link() {
     for sample in samples() {
         let mut options = options();
         let state = options.state_base + options.header_size;
-        options.placements.push(placement(".elfin.state", state, 0x40, true));
+        options
+            .placements
+            .push(placement(".elfin.state", state, 0x40, true));
         link_with(&[&sample], &options).unwrap();
     }
 }
@@ -130,7 +140,13 @@ fn flipped_bytes() {
 fn extreme_fields() {
     for sample in samples() {
         for at in (0..sample.len() - 8).step_by(4) {
-            for value in [u64::MAX, i64::MAX as u64, u64::from(u32::MAX), 1 << 63, 0x1_0000_0000] {
+            for value in [
+                u64::MAX,
+                i64::MAX as u64,
+                u64::from(u32::MAX),
+                1 << 63,
+                0x1_0000_0000,
+            ] {
                 let mut damaged = sample.clone();
                 damaged[at..at + 8].copy_from_slice(&value.to_le_bytes());
                 try_link(&damaged);
@@ -149,7 +165,12 @@ fn overlapping_sections() {
     b.start("f");
     b.returns("f", 0);
     for i in 0..100 {
-        let section = b.section(&format!(".rodata.{i}"), SectionKind::ReadOnlyData, &[1; 64], 1);
+        let section = b.section(
+            &format!(".rodata.{i}"),
+            SectionKind::ReadOnlyData,
+            &[1; 64],
+            1,
+        );
         b.add_flags(section, elf::SHF_GNU_RETAIN);
     }
     let mut object = b.finish();
@@ -163,6 +184,9 @@ fn overlapping_sections() {
             header[32..40].copy_from_slice(&len.to_le_bytes());
         }
     }
-    let error = link_with(&[&object], &options()).map(|_| ()).unwrap_err().to_string();
+    let error = link_with(&[&object], &options())
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("overlaps others"), "{error}");
 }

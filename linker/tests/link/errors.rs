@@ -52,8 +52,14 @@ fn an_aarch64_call_beyond_every_veneer() {
     b.start("f");
     b.define_absolute("f", 0x0123_4567_8000_0000);
     let text = error(&[&b]);
-    assert!(text.contains("R_AARCH64_CALL26 to `f`: 0x12345677"), "{text}");
-    assert!(text.ends_with(" is not in -0x8000000..=0x7ffffff"), "{text}");
+    assert!(
+        text.contains("R_AARCH64_CALL26 to `f`: 0x12345677"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with(" is not in -0x8000000..=0x7ffffff"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -74,7 +80,11 @@ fn misaligned_targets() {
 fn thread_local_storage() {
     for (machine, r_type, name) in [
         (X86_64, elf::R_X86_64_GOTTPOFF, "R_X86_64_GOTTPOFF"),
-        (Aarch64, elf::R_AARCH64_TLSLE_ADD_TPREL_HI12, "R_AARCH64_TLSLE_ADD_TPREL_HI12"),
+        (
+            Aarch64,
+            elf::R_AARCH64_TLSLE_ADD_TPREL_HI12,
+            "R_AARCH64_TLSLE_ADD_TPREL_HI12",
+        ),
         (Riscv64, elf::R_RISCV_TPREL_HI20, "R_RISCV_TPREL_HI20"),
     ] {
         let mut b = Builder::new(machine);
@@ -189,7 +199,11 @@ fn different_float_conventions() {
     let (mut a, mut b) = (Builder::new(Riscv64), Builder::new(Riscv64));
     a.start("f");
     b.returns("f", 0);
-    b.object.flags = object::FileFlags::Elf { os_abi: 0, abi_version: 0, e_flags: 0 };
+    b.object.flags = object::FileFlags::Elf {
+        os_abi: 0,
+        abi_version: 0,
+        e_flags: 0,
+    };
     assert_eq!(
         error(&[&a, &b]),
         "1.o: malformed object: its calling convention differs from the others'"
@@ -213,5 +227,8 @@ fn a_low_part_without_its_high_part() {
 #[test]
 fn nothing_to_link() {
     let error = elfin_linker::link(&[], &[], &options()).unwrap_err();
-    assert_eq!(error.to_string(), "link options: there is no object to link");
+    assert_eq!(
+        error.to_string(),
+        "link options: there is no object to link"
+    );
 }

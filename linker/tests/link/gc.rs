@@ -5,7 +5,12 @@ use elfin_linker::{Blob, Input};
 use object::{SectionKind, elf};
 
 fn names(image: &elfin_linker::Image) -> Vec<&str> {
-    image.map.sections.iter().map(|section| section.name.as_str()).collect()
+    image
+        .map
+        .sections
+        .iter()
+        .map(|section| section.name.as_str())
+        .collect()
 }
 
 #[test]
@@ -17,7 +22,11 @@ fn unreached_sections_go_away() {
         b.jumps("dead", "also_dead");
         b.loads("also_dead", "nowhere");
         let image = link(&[&b]).unwrap();
-        assert_eq!(names(&image), [".text._start", ".text.answer"], "{machine:?}");
+        assert_eq!(
+            names(&image),
+            [".text._start", ".text.answer"],
+            "{machine:?}"
+        );
     }
 }
 
@@ -34,7 +43,9 @@ fn data_keeps_what_it_points_to() {
         b.relocate(pointer, 0, machine.abs64(), target, 0);
         let image = link(&[&b]).unwrap();
         assert!(names(&image).contains(&".text.target"), "{machine:?}");
-        let value = bytes_at(&image, address(&image, "pointer"), 8).try_into().unwrap();
+        let value = bytes_at(&image, address(&image, "pointer"), 8)
+            .try_into()
+            .unwrap();
         assert_eq!(u64::from_le_bytes(value), address(&image, "target"));
     }
 }
@@ -49,9 +60,16 @@ fn placed_and_retained_sections_are_roots() {
     b.add_flags(retained, elf::SHF_GNU_RETAIN);
     let mut options = options();
     let state = options.state_base + options.header_size;
-    options.placements.push(placement(".elfin.state", state, 0x10, true));
+    options
+        .placements
+        .push(placement(".elfin.state", state, 0x10, true));
     let image = link_with(&[&b.finish()], &options).unwrap();
-    let expected = [".elfin.state", ".rodata.retained", ".text._start", ".text.answer"];
+    let expected = [
+        ".elfin.state",
+        ".rodata.retained",
+        ".text._start",
+        ".text.answer",
+    ];
     assert_eq!(names(&image), expected);
 }
 
@@ -70,7 +88,10 @@ fn sections_for_tools_are_dropped() {
         let section = b.section(name, kind, &[0; 16], 8);
         b.relocate(section, 0, elf::R_X86_64_64, start, 0);
     }
-    assert_eq!(names(&link(&[&b]).unwrap()), [".text._start", ".text.answer"]);
+    assert_eq!(
+        names(&link(&[&b]).unwrap()),
+        [".text._start", ".text.answer"]
+    );
 }
 
 #[test]
@@ -81,10 +102,21 @@ fn live_symbols_are_those_of_live_sections() {
     b.returns("dead", 0);
     b.define_absolute("absolute", 1);
     let data = b.finish();
-    let inputs = [Input { name: "0.o", data: &data }];
+    let inputs = [Input {
+        name: "0.o",
+        data: &data,
+    }];
     let blobs = [
-        Blob { section: ".rodata.blob", symbol: "blob", data: b"1234" },
-        Blob { section: ".rodata.unused", symbol: "unused", data: b"" },
+        Blob {
+            section: ".rodata.blob",
+            symbol: "blob",
+            data: b"1234",
+        },
+        Blob {
+            section: ".rodata.unused",
+            symbol: "unused",
+            data: b"",
+        },
     ];
     let live = elfin_linker::live_symbols(&inputs, &blobs, &options()).unwrap();
     assert_eq!(live, ["_start", "blob", "blob_end", "load"]);

@@ -4,7 +4,11 @@ use crate::support::*;
 use object::{SectionKind, elf};
 
 fn has_table(image: &elfin_linker::Image) -> bool {
-    image.map.sections.iter().any(|section| section.name == "(addresses)")
+    image
+        .map
+        .sections
+        .iter()
+        .any(|section| section.name == "(addresses)")
 }
 
 /// Links a program whose `f` returns what `code` makes of the variable's address; runs it.
@@ -17,7 +21,12 @@ fn run(
     let mut b = Builder::new(machine);
     b.start("f");
     b.returns("function", 51);
-    let value = b.section(".rodata.value", SectionKind::ReadOnlyData, &[50, 0, 0, 0], 8);
+    let value = b.section(
+        ".rodata.value",
+        SectionKind::ReadOnlyData,
+        &[50, 0, 0, 0],
+        8,
+    );
     b.define("value", value, 0);
     let f = b.text(".text.f", code);
     b.define("f", f, 0);
@@ -35,7 +44,10 @@ fn run(
 fn x86_64_load() {
     // mov rax, [rip + value@GOTPCREL]; mov eax, [rax]; ret
     let code = [0x48, 0x8b, 0x05, 0, 0, 0, 0, 0x8b, 0x00, 0xc3];
-    for (r_type, table) in [(elf::R_X86_64_REX_GOTPCRELX, false), (elf::R_X86_64_GOTPCREL, true)] {
+    for (r_type, table) in [
+        (elf::R_X86_64_REX_GOTPCRELX, false),
+        (elf::R_X86_64_GOTPCREL, true),
+    ] {
         assert_eq!(run(X86_64, &code, &[(3, r_type, -4)], "value"), (50, table));
     }
 }
@@ -47,8 +59,14 @@ fn x86_64_jump_and_call() {
     // call [rip + function@GOTPCREL]; ret
     let call = [0xff, 0x15, 0, 0, 0, 0, 0xc3];
     for code in [&jump[..], &call] {
-        for (r_type, table) in [(elf::R_X86_64_GOTPCRELX, false), (elf::R_X86_64_GOTPCREL, true)] {
-            assert_eq!(run(X86_64, code, &[(2, r_type, -4)], "function"), (51, table));
+        for (r_type, table) in [
+            (elf::R_X86_64_GOTPCRELX, false),
+            (elf::R_X86_64_GOTPCREL, true),
+        ] {
+            assert_eq!(
+                run(X86_64, code, &[(2, r_type, -4)], "function"),
+                (51, table)
+            );
         }
     }
 }
@@ -56,9 +74,14 @@ fn x86_64_jump_and_call() {
 #[test]
 fn x86_64_comparison_keeps_its_table() {
     // lea rax, [rip + value]; cmp rax, [rip + value@GOTPCREL]; sete al; movzx eax, al; ret
-    let code =
-        [0x48, 0x8d, 0x05, 0, 0, 0, 0, 0x48, 0x3b, 0x05, 0, 0, 0, 0, 0x0f, 0x94, 0xc0, 0x0f, 0xb6, 0xc0, 0xc3];
-    let relocations = [(3, elf::R_X86_64_PC32, -4), (10, elf::R_X86_64_REX_GOTPCRELX, -4)];
+    let code = [
+        0x48, 0x8d, 0x05, 0, 0, 0, 0, 0x48, 0x3b, 0x05, 0, 0, 0, 0, 0x0f, 0x94, 0xc0, 0x0f, 0xb6,
+        0xc0, 0xc3,
+    ];
+    let relocations = [
+        (3, elf::R_X86_64_PC32, -4),
+        (10, elf::R_X86_64_REX_GOTPCRELX, -4),
+    ];
     assert_eq!(run(X86_64, &code, &relocations, "value"), (1, true));
 }
 
@@ -66,16 +89,26 @@ fn x86_64_comparison_keeps_its_table() {
 fn aarch64_pair() {
     // adrp x0, :got:value; ldr x0, [x0, :got_lo12:value]; ldr w0, [x0]; ret
     let code = words(&[0x9000_0000, 0xf940_0000, 0xb940_0000, 0xd65f_03c0]);
-    let relocations =
-        [(0, elf::R_AARCH64_ADR_GOT_PAGE, 0), (4, elf::R_AARCH64_LD64_GOT_LO12_NC, 0)];
+    let relocations = [
+        (0, elf::R_AARCH64_ADR_GOT_PAGE, 0),
+        (4, elf::R_AARCH64_LD64_GOT_LO12_NC, 0),
+    ];
     assert_eq!(run(Aarch64, &code, &relocations, "value"), (50, false));
     // The same with two registers: adrp x1; ldr x0, [x1].
     let code = words(&[0x9000_0001, 0xf940_0020, 0xb940_0000, 0xd65f_03c0]);
     assert_eq!(run(Aarch64, &code, &relocations, "value"), (50, true));
     // The same with a nop in between.
-    let code = words(&[0x9000_0000, 0xd503_201f, 0xf940_0000, 0xb940_0000, 0xd65f_03c0]);
-    let relocations =
-        [(0, elf::R_AARCH64_ADR_GOT_PAGE, 0), (8, elf::R_AARCH64_LD64_GOT_LO12_NC, 0)];
+    let code = words(&[
+        0x9000_0000,
+        0xd503_201f,
+        0xf940_0000,
+        0xb940_0000,
+        0xd65f_03c0,
+    ]);
+    let relocations = [
+        (0, elf::R_AARCH64_ADR_GOT_PAGE, 0),
+        (8, elf::R_AARCH64_LD64_GOT_LO12_NC, 0),
+    ];
     assert_eq!(run(Aarch64, &code, &relocations, "value"), (50, true));
 }
 
@@ -83,6 +116,9 @@ fn aarch64_pair() {
 fn riscv64_load() {
     // auipc a0, %got_pcrel_hi(value); ld a0, %pcrel_lo(label)(a0); lw a0, 0(a0); ret
     let code = words(&[0x0000_0517, 0x0005_3503, 0x0005_2503, 0x0000_8067]);
-    let relocations = [(0, elf::R_RISCV_GOT_HI20, 0), (4, elf::R_RISCV_PCREL_LO12_I, 0)];
+    let relocations = [
+        (0, elf::R_RISCV_GOT_HI20, 0),
+        (4, elf::R_RISCV_PCREL_LO12_I, 0),
+    ];
     assert_eq!(run(Riscv64, &code, &relocations, "value"), (50, true));
 }

@@ -10,7 +10,10 @@ fn full(machine: Machine) -> (Builder, elfin_linker::Options) {
     let mut b = Builder::new(machine);
     b.start("load");
     b.loads("load", "image_value");
-    for (name, kind) in [(".rodata.a", SectionKind::ReadOnlyData), (".data.a", SectionKind::Data)] {
+    for (name, kind) in [
+        (".rodata.a", SectionKind::ReadOnlyData),
+        (".data.a", SectionKind::Data),
+    ] {
         let section = b.section(name, kind, b"data", 8);
         b.add_flags(section, elf::SHF_GNU_RETAIN);
     }
@@ -36,7 +39,12 @@ fn full(machine: Machine) -> (Builder, elfin_linker::Options) {
 }
 
 fn segment<'i>(image: &'i Image, name: &str) -> &'i elfin_linker::MapSegment {
-    image.map.segments.iter().find(|segment| segment.name == name).unwrap()
+    image
+        .map
+        .segments
+        .iter()
+        .find(|segment| segment.name == name)
+        .unwrap()
 }
 
 #[test]
@@ -75,15 +83,29 @@ fn images_are_aligned_and_zero_filled() {
     for machine in Machine::ALL {
         let (b, options) = full(machine);
         let image = link_with(&[&b.finish()], &options).unwrap();
-        let images: Vec<_> =
-            image.map.segments.iter().filter(|segment| segment.name == "memory image").collect();
-        let sizes: Vec<_> = images.iter().map(|s| (s.address, s.mem_size, s.file_size)).collect();
-        assert_eq!(sizes, [
-            (0x1000_0000, 0x1_0000, 0x1_0000),
-            (0x1004_0000, 0x2_0000, 5),
-            (0x1008_0000, 0x1_0000, 0)
-        ]);
-        assert!(images.iter().all(|image| image.file_offset % machine.page() == 0));
+        let images: Vec<_> = image
+            .map
+            .segments
+            .iter()
+            .filter(|segment| segment.name == "memory image")
+            .collect();
+        let sizes: Vec<_> = images
+            .iter()
+            .map(|s| (s.address, s.mem_size, s.file_size))
+            .collect();
+        assert_eq!(
+            sizes,
+            [
+                (0x1000_0000, 0x1_0000, 0x1_0000),
+                (0x1004_0000, 0x2_0000, 5),
+                (0x1008_0000, 0x1_0000, 0)
+            ]
+        );
+        assert!(
+            images
+                .iter()
+                .all(|image| image.file_offset % machine.page() == 0)
+        );
         assert_eq!(image.bytes.len() as u64, images[1].file_offset + 5);
         assert_eq!(bytes_at(&image, 0x1004_0000, 5), [9, 0, 0, 0, 1]);
     }
@@ -96,7 +118,11 @@ fn a_small_program_is_small() {
         b.start("f");
         b.returns("f", 0);
         let image = link(&[&b]).unwrap();
-        assert!(image.bytes.len() < 550, "{machine:?}: {}", image.bytes.len());
+        assert!(
+            image.bytes.len() < 550,
+            "{machine:?}: {}",
+            image.bytes.len()
+        );
         assert_eq!(image.map.segments.len(), 3);
     }
 }
@@ -132,17 +158,31 @@ fn code_keeps_its_order_and_data_falls_in_alignment() {
     b.start("f");
     b.returns("f", 0);
     for (i, align) in [1, 16, 4, 64].into_iter().enumerate() {
-        for (name, kind) in [(".text", SectionKind::Text), (".rodata", SectionKind::ReadOnlyData)] {
+        for (name, kind) in [
+            (".text", SectionKind::Text),
+            (".rodata", SectionKind::ReadOnlyData),
+        ] {
             let section = b.section(&format!("{name}.{i}"), kind, &[1], align);
             b.add_flags(section, elf::SHF_GNU_RETAIN);
         }
     }
     let image = link(&[&b]).unwrap();
     let names: Vec<_> = image.map.sections.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, [
-        ".rodata.3", ".rodata.1", ".rodata.2", ".rodata.0", ".text._start", ".text.f", ".text.0",
-        ".text.1", ".text.2", ".text.3"
-    ]);
+    assert_eq!(
+        names,
+        [
+            ".rodata.3",
+            ".rodata.1",
+            ".rodata.2",
+            ".rodata.0",
+            ".text._start",
+            ".text.f",
+            ".text.0",
+            ".text.1",
+            ".text.2",
+            ".text.3"
+        ]
+    );
     // Gaps in code trap.
     let code = segment(&image, "code");
     let gap = address(&image, "f") + 6;
@@ -160,14 +200,20 @@ fn zeroes_need_no_bytes() {
     b.add_flags(section, elf::SHF_GNU_RETAIN);
     let image = link(&[&b]).unwrap();
     assert_eq!(segment(&image, "state and data").file_size, header_size(0));
-    assert_eq!(segment(&image, "state and data").mem_size, header_size(0) + 1000);
+    assert_eq!(
+        segment(&image, "state and data").mem_size,
+        header_size(0) + 1000
+    );
 }
 
 /// Links `full` after a change to its options that makes it fail.
 fn failure(change: impl FnOnce(&mut elfin_linker::Options)) -> String {
     let (b, mut options) = full(X86_64);
     change(&mut options);
-    link_with(&[&b.finish()], &options).map(|_| ()).unwrap_err().to_string()
+    link_with(&[&b.finish()], &options)
+        .map(|_| ())
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]

@@ -23,9 +23,23 @@ const CALL: [u32; 2] = [0x0000_0097, 0x0000_80e7];
 /// ```
 fn program(relax: bool) -> Builder {
     let mut b = Builder::new(Riscv64);
-    let mut code = words(&[CALL[0], CALL[1], 0x0005_0413, 0x0000_0063, CALL[0], CALL[1], 0x0000_0013]);
+    let mut code = words(&[
+        CALL[0],
+        CALL[1],
+        0x0005_0413,
+        0x0000_0063,
+        CALL[0],
+        CALL[1],
+        0x0000_0013,
+    ]);
     code.extend([0x01, 0x00]);
-    code.extend(words(&[0x0000_0597, 0x0005_a583, 0x00b4_0533, 0x05e0_0893, 0x0000_0073]));
+    code.extend(words(&[
+        0x0000_0597,
+        0x0005_a583,
+        0x00b4_0533,
+        0x05e0_0893,
+        0x0000_0073,
+    ]));
     let section = b.section(".text._start", SectionKind::Text, &code, 8);
     let start = b.define("_start", section, 0);
     let skip = b.define_local("skip", section, 24);
@@ -69,7 +83,12 @@ fn near_calls_get_shorter() {
     assert_eq!((at("skip"), at("label"), at("end")), (16, 16, 36));
     assert_eq!(code_at(&image, 0) & 0xfff, 0x0ef, "jal ra");
     assert_eq!(code_at(&image, 4), 0x0005_0413);
-    let section = image.map.sections.iter().find(|s| s.name == ".text._start").unwrap();
+    let section = image
+        .map
+        .sections
+        .iter()
+        .find(|s| s.name == ".text._start")
+        .unwrap();
     assert_eq!(section.mem_size, 36);
 }
 
@@ -129,7 +148,9 @@ fn an_addend_to_a_section_symbol_counts_original_bytes() {
     b.define("pointer", pointer, 0);
     b.relocate(pointer, 0, elf::R_RISCV_64, section, 24);
     let image = link(&[&b]).unwrap();
-    let value = bytes_at(&image, address(&image, "pointer"), 8).try_into().unwrap();
+    let value = bytes_at(&image, address(&image, "pointer"), 8)
+        .try_into()
+        .unwrap();
     assert_eq!(u64::from_le_bytes(value), address(&image, "skip"));
 }
 
@@ -140,11 +161,19 @@ fn alignment_that_cannot_be_kept_is_an_error() {
     b.returns("f", 0);
     let nothing = b.define_absolute("", 0);
     b.relocate(section, 0, elf::R_RISCV_ALIGN, nothing, 0x7fff_ffff_ffff);
-    assert!(error(&[&b]).contains("the alignment cannot be honoured"), "{}", error(&[&b]));
+    assert!(
+        error(&[&b]).contains("the alignment cannot be honoured"),
+        "{}",
+        error(&[&b])
+    );
     let mut b = Builder::new(Riscv64);
     let section = b.start("f");
     b.returns("f", 0);
     let nothing = b.define_absolute("", 0);
     b.relocate(section, 12, elf::R_RISCV_ALIGN, nothing, 6);
-    assert!(error(&[&b]).contains("outside of the section"), "{}", error(&[&b]));
+    assert!(
+        error(&[&b]).contains("outside of the section"),
+        "{}",
+        error(&[&b])
+    );
 }

@@ -117,7 +117,11 @@ impl Builder {
                 e_flags: elf::EF_RISCV_RVC | elf::EF_RISCV_FLOAT_ABI_DOUBLE,
             };
         }
-        Builder { machine, object, names: HashMap::new() }
+        Builder {
+            machine,
+            object,
+            names: HashMap::new(),
+        }
     }
 
     pub(crate) fn finish(&self) -> Vec<u8> {

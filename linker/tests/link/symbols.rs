@@ -12,7 +12,11 @@ fn returns_address_of(machine: Machine, name: &str, weakly: bool) -> Builder {
     b.loads("load", "pointer");
     let pointer = b.section(".rodata.pointer", SectionKind::ReadOnlyData, &[0xaa; 8], 8);
     b.define("pointer", pointer, 0);
-    let symbol = if weakly { b.refer_weakly(name) } else { b.refer(name) };
+    let symbol = if weakly {
+        b.refer_weakly(name)
+    } else {
+        b.refer(name)
+    };
     b.relocate(pointer, 0, machine.abs64(), symbol, 0);
     b
 }
@@ -20,8 +24,11 @@ fn returns_address_of(machine: Machine, name: &str, weakly: bool) -> Builder {
 #[test]
 fn a_weak_definition_yields_to_a_strong_one() {
     for machine in Machine::ALL {
-        let (mut main, mut weak, mut strong) =
-            (Builder::new(machine), Builder::new(machine), Builder::new(machine));
+        let (mut main, mut weak, mut strong) = (
+            Builder::new(machine),
+            Builder::new(machine),
+            Builder::new(machine),
+        );
         main.start("f");
         let code = weak.code_returning(1);
         let section = weak.text(".text.weak", &code);
@@ -80,7 +87,12 @@ fn the_linker_knows_where_code_lies() {
         let image = link(&[&b]).unwrap();
         let table = bytes_at(&image, address(&image, "table"), 24);
         let entry = |i: usize| u64::from_le_bytes(table[8 * i..][..8].try_into().unwrap());
-        let code = image.map.segments.iter().find(|segment| segment.executable).unwrap();
+        let code = image
+            .map
+            .segments
+            .iter()
+            .find(|segment| segment.executable)
+            .unwrap();
         assert_eq!(entry(0), code.address);
         assert_eq!(entry(1), code.address + code.mem_size);
         assert_eq!(entry(2), 0x10_0000);
@@ -105,7 +117,10 @@ fn undefined_symbols_are_listed_together() {
     let (mut a, mut b) = (Builder::new(X86_64), Builder::new(X86_64));
     a.start("f");
     b.jumps("f", "missing_0");
-    assert_eq!(error(&[&a, &b]), "undefined symbols: `missing_0` (in 1.o, section .text.f)");
+    assert_eq!(
+        error(&[&a, &b]),
+        "undefined symbols: `missing_0` (in 1.o, section .text.f)"
+    );
     let start = a.start("f");
     for i in 0..30 {
         let missing = a.refer(&format!("missing_{}", i / 2));
@@ -136,7 +151,11 @@ fn of_equal_groups_the_first_is_kept() {
             let section = b.text(".text.f", &code);
             let symbol = b.define("f", section, 0);
             let sections = vec![section];
-            b.object.add_comdat(Comdat { kind: object::ComdatKind::Any, symbol, sections });
+            b.object.add_comdat(Comdat {
+                kind: object::ComdatKind::Any,
+                symbol,
+                sections,
+            });
             b
         };
         let mut main = Builder::new(machine);
@@ -165,8 +184,15 @@ fn a_blob_lies_between_its_symbols() {
         b.relocate(pointer, 0, machine.abs64(), symbol, 0);
         b.add_flags(pointer, object::elf::SHF_GNU_RETAIN);
         let data = b.finish();
-        let inputs = [Input { name: "0.o", data: &data }];
-        let blobs = [Blob { section: ".rodata.blob", symbol: "blob", data: b"some bytes" }];
+        let inputs = [Input {
+            name: "0.o",
+            data: &data,
+        }];
+        let blobs = [Blob {
+            section: ".rodata.blob",
+            symbol: "blob",
+            data: b"some bytes",
+        }];
         let image = elfin_linker::link(&inputs, &blobs, &options()).unwrap();
         let (start, end) = (address(&image, "blob"), address(&image, "blob_end"));
         assert_eq!(end - start, 10);

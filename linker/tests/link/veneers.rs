@@ -7,7 +7,10 @@ const REACH: u64 = 1024;
 
 fn link_short(b: &Builder) -> Result<Image, elfin_linker::Error> {
     let data = b.finish();
-    let inputs = [Input { name: "0.o", data: &data }];
+    let inputs = [Input {
+        name: "0.o",
+        data: &data,
+    }];
     elfin_linker::link_with_reach(&inputs, &[], &options(), Some(REACH))
 }
 
@@ -36,7 +39,12 @@ fn ping_pong(machine: Machine, count: u32) -> Builder {
 fn far_branches_go_through_veneers() {
     let b = ping_pong(Aarch64, 40);
     let image = link_short(&b).unwrap();
-    let islands = image.map.sections.iter().filter(|s| s.name == "(veneers)").count();
+    let islands = image
+        .map
+        .sections
+        .iter()
+        .filter(|s| s.name == "(veneers)")
+        .count();
     assert!(islands > 10, "{}", image.map);
     assert_eq!(Aarch64.run(&image.bytes), 42);
     // With the machine's own reach there are none.
@@ -59,8 +67,13 @@ fn branches_of_a_group_share_veneers() {
     }
     b.returns("far", 9);
     let image = link_short(&b).unwrap();
-    let islands: Vec<_> =
-        image.map.sections.iter().filter(|s| s.name == "(veneers)").map(|s| s.mem_size).collect();
+    let islands: Vec<_> = image
+        .map
+        .sections
+        .iter()
+        .filter(|s| s.name == "(veneers)")
+        .map(|s| s.mem_size)
+        .collect();
     assert_eq!(islands.first(), Some(&12), "{}", image.map);
     assert_eq!(Aarch64.run(&image.bytes), 9);
 }
@@ -73,7 +86,10 @@ fn code_longer_than_the_reach_is_an_error() {
     b.object.append_section_data(f, &[0; 4096], 4);
     b.returns("g", 0);
     let error = link_short(&b).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("section .text.f, offset 0x0: R_AARCH64_JUMP26 to `g`: "), "{error}");
+    assert!(
+        error.contains("section .text.f, offset 0x0: R_AARCH64_JUMP26 to `g`: "),
+        "{error}"
+    );
 }
 
 #[test]
