@@ -60,7 +60,11 @@ fn run(check: bool) -> Result<ExitCode, Box<dyn Error>> {
 
     // Before and after: an edit during the build must not go unnoticed.
     let sources = manifest::hash_sources();
-    let mut built = Manifest { toolchain: toolchain(&rustc)?, sources, ..Manifest::default() };
+    let mut built = Manifest {
+        toolchain: toolchain(&rustc)?,
+        sources,
+        ..Manifest::default()
+    };
     for (machine, hash) in MACHINES.iter().zip(&mut built.objects) {
         let object = build(machine, &rustc, &cargo, &root, &target)?;
         verify(machine, &object)?;
@@ -98,11 +102,18 @@ fn run(check: bool) -> Result<ExitCode, Box<dyn Error>> {
     }
     for name in MACHINES.map(|machine| format!("{machine}.o")) {
         if fs::read(folder.join(&name))? != fs::read(fresh.join(&name))? {
-            eprintln!("{name} differs from what its sources give; the fresh one is in {}", fresh.display());
+            eprintln!(
+                "{name} differs from what its sources give; the fresh one is in {}",
+                fresh.display()
+            );
             same = false;
         }
     }
-    Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if same {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// The compiler's and its back end's version.
@@ -112,8 +123,14 @@ fn toolchain(rustc: &str) -> Result<String, Box<dyn Error>> {
         .output()
         .map_err(|error| format!("cannot run {rustc} ({error}); Debian has it in rustc-web"))?;
     let text = String::from_utf8(output.stdout)?;
-    let llvm = text.lines().find(|line| line.starts_with("LLVM version")).unwrap_or("LLVM unknown");
-    Ok(format!("{}, {llvm}", text.lines().next().unwrap_or("rustc unknown")))
+    let llvm = text
+        .lines()
+        .find(|line| line.starts_with("LLVM version"))
+        .unwrap_or("LLVM unknown");
+    Ok(format!(
+        "{}, {llvm}",
+        text.lines().next().unwrap_or("rustc unknown")
+    ))
 }
 
 /// Builds one machine's object and returns its bytes.
@@ -137,7 +154,9 @@ fn build(
     for (key, _) in env::vars_os() {
         let key = key.to_string_lossy().into_owned();
         let kept = ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_CAINFO"];
-        if ["CARGO", "RUST"].iter().any(|start| key.starts_with(start)) && !kept.contains(&key.as_str()) {
+        if ["CARGO", "RUST"].iter().any(|start| key.starts_with(start))
+            && !kept.contains(&key.as_str())
+        {
             command.env_remove(key);
         }
     }
@@ -147,13 +166,31 @@ fn build(
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_DIR", target)
         .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\x1f"))
-        .args(["rustc", "--quiet", "--locked", "--release", "-p", "elfin-runtime", "--lib"])
-        .args(["--crate-type", "staticlib", "--features", "freestanding", "--target", &triple])
+        .args([
+            "rustc",
+            "--quiet",
+            "--locked",
+            "--release",
+            "-p",
+            "elfin-runtime",
+            "--lib",
+        ])
+        .args([
+            "--crate-type",
+            "staticlib",
+            "--features",
+            "freestanding",
+            "--target",
+            &triple,
+        ])
         .args(["-Zbuild-std=core,compiler_builtins"]);
     for setting in CONFIG {
         command.args(["--config", setting]);
     }
-    let status = command.args(["--", "--emit", "obj"]).stdin(Stdio::null()).status()?;
+    let status = command
+        .args(["--", "--emit", "obj"])
+        .stdin(Stdio::null())
+        .status()?;
     if !status.success() {
         return Err(format!("{cargo} failed for {triple}").into());
     }
@@ -168,7 +205,9 @@ fn build(
 
 fn is_output(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    ["elfin_runtime-", "libelfin_runtime-", "elfin-runtime-"].iter().any(|start| name.starts_with(start))
+    ["elfin_runtime-", "libelfin_runtime-", "elfin-runtime-"]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 fn remove_outputs(folder: &Path) -> Result<(), Box<dyn Error>> {
@@ -178,7 +217,11 @@ fn remove_outputs(folder: &Path) -> Result<(), Box<dyn Error>> {
     for entry in entries {
         let path = entry?.path();
         if is_output(&path) {
-            if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+            if path.is_dir() {
+                fs::remove_dir_all(path)?
+            } else {
+                fs::remove_file(path)?
+            }
         }
     }
     Ok(())

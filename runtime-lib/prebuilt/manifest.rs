@@ -58,7 +58,11 @@ impl Manifest {
     pub fn parse(text: &str) -> Self {
         let value = |key: &str| {
             text.lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"'))
+                .find_map(|line| {
+                    line.strip_prefix(key)?
+                        .strip_prefix(" = \"")?
+                        .strip_suffix('"')
+                })
                 .unwrap_or_default()
                 .to_owned()
         };
@@ -93,16 +97,20 @@ pub fn folder() -> PathBuf {
 
 /// SHA-256 as hexadecimal digits.
 pub fn sha256(data: &[u8]) -> String {
-    Sha256::digest(data).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Sha256::digest(data)
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Hash over the paths and contents of all that decides the objects' bytes, the compiler apart.
 pub fn hash_sources() -> String {
     let root = root();
-    let mut files: Vec<String> = ["runtime-lib/Cargo.toml", "runtime-lib/abi/Cargo.toml"].map(String::from).into();
+    let mut files: Vec<String> = ["runtime-lib/Cargo.toml", "runtime-lib/abi/Cargo.toml"]
+        .map(String::from)
+        .into();
     for folder in ["runtime-lib/src", "runtime-lib/abi/src"] {
         list(&root, folder, &mut files);
     }
@@ -116,7 +124,9 @@ pub fn hash_sources() -> String {
     }
     let lock = fs::read_to_string(root.join("Cargo.lock")).expect("Cargo.lock can be read");
     for package in lock.split("\n\n") {
-        let name = package.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+        let name = package
+            .lines()
+            .find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
         if name.is_some_and(|name| OUTSIDE.contains(&name)) {
             listing.push_str(package.trim());
             listing.push('\n');
@@ -124,7 +134,10 @@ pub fn hash_sources() -> String {
     }
     let workspace = fs::read_to_string(root.join("Cargo.toml")).expect("Cargo.toml can be read");
     for line in workspace.lines() {
-        if WORKSPACE_LINES.iter().any(|start| line.split(' ').next() == Some(start)) {
+        if WORKSPACE_LINES
+            .iter()
+            .any(|start| line.split(' ').next() == Some(start))
+        {
             let _ = writeln!(listing, "{line}");
         }
     }
@@ -134,7 +147,10 @@ pub fn hash_sources() -> String {
 fn list(root: &Path, folder: &str, files: &mut Vec<String>) {
     for entry in fs::read_dir(root.join(folder)).expect("a source folder can be read") {
         let entry = entry.expect("a source folder can be read");
-        let path = format!("{folder}/{}", entry.file_name().to_str().expect("file names are text"));
+        let path = format!(
+            "{folder}/{}",
+            entry.file_name().to_str().expect("file names are text")
+        );
         if entry.file_type().expect("a file has a type").is_dir() {
             list(root, &path, files);
         } else if path.ends_with(".rs") {

@@ -33,9 +33,17 @@ pub unsafe extern "C" fn elfin_invoke_arguments(expected: u32, name: *const u8, 
     message.escaped(unsafe { core::slice::from_raw_parts(name, name_len as usize) });
     message.text(" takes ");
     message.number(expected.into(), 0);
-    message.text(if expected == 1 { " argument, " } else { " arguments, " });
+    message.text(if expected == 1 {
+        " argument, "
+    } else {
+        " arguments, "
+    });
     message.number(given, 0);
-    message.text(if given == 1 { " was given\n" } else { " were given\n" });
+    message.text(if given == 1 {
+        " was given\n"
+    } else {
+        " were given\n"
+    });
     message.send();
     start::exit(EXIT_USAGE)
 }
@@ -131,7 +139,11 @@ macro_rules! floats {
                 let Self(value) = *self;
                 if value.is_nan() {
                     let payload = value.to_bits() & !($float::NEG_INFINITY.to_bits());
-                    out.write_str(if value.is_sign_negative() { "-nan" } else { "nan" })?;
+                    out.write_str(if value.is_sign_negative() {
+                        "-nan"
+                    } else {
+                        "nan"
+                    })?;
                     if payload == 1 << ($float::MANTISSA_DIGITS - 2) {
                         return Ok(());
                     }
@@ -139,7 +151,11 @@ macro_rules! floats {
                 }
                 let magnitude = value.abs();
                 let plain = (1e-5..1e16).contains(&magnitude) || magnitude == 0.0;
-                if plain || value.is_infinite() { write!(out, "{value}") } else { write!(out, "{value:e}") }
+                if plain || value.is_infinite() {
+                    write!(out, "{value}")
+                } else {
+                    write!(out, "{value:e}")
+                }
             }
         }
     };
@@ -181,14 +197,20 @@ struct Line {
 impl Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.len + text.len();
-        self.buffer.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.buffer
+            .get_mut(self.len..end)
+            .ok_or(fmt::Error)?
+            .copy_from_slice(text.as_bytes());
         self.len = end;
         Ok(())
     }
 }
 
 fn print(value: &dyn fmt::Display) {
-    let mut line = Line { buffer: [0; 64], len: 0 };
+    let mut line = Line {
+        buffer: [0; 64],
+        len: 0,
+    };
     let formatted = writeln!(line, "{value}");
     debug_assert!(formatted.is_ok(), "a number fits a line");
     let mut rest = &line.buffer[..line.len];
@@ -266,16 +288,32 @@ mod tests {
     fn floats_read_back_as_they_were() {
         let mut state = 1_u64;
         for _ in 0..20_000 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let mut line = Line { buffer: [0; 64], len: 0 };
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let mut line = Line {
+                buffer: [0; 64],
+                len: 0,
+            };
             write!(line, "{}", F64(f64::from_bits(state))).expect("it fits");
             let back = parse_f64(&line.buffer[..line.len]).expect("it reads");
             assert_eq!(back.to_bits(), state);
             let bits = (state >> 32) as u32;
             let text = F32(f32::from_bits(bits)).to_string();
-            assert_eq!(parse_f32(text.as_bytes()).expect("it reads").to_bits(), bits);
+            assert_eq!(
+                parse_f32(text.as_bytes()).expect("it reads").to_bits(),
+                bits
+            );
         }
-        for wrong in ["", "x", "nan:0x0", "nan:0x10000000000000", "nan:", "1e", "0x10"] {
+        for wrong in [
+            "",
+            "x",
+            "nan:0x0",
+            "nan:0x10000000000000",
+            "nan:",
+            "1e",
+            "0x10",
+        ] {
             assert_eq!(parse_f64(wrong.as_bytes()), None, "{wrong:?}");
         }
     }

@@ -49,19 +49,31 @@ macro_rules! rounding {
         /// The least integer not below `value`.
         #[unsafe(no_mangle)]
         pub extern "C" fn $ceil(value: $float) -> $float {
-            $room::round(value, true, |value, near| if near < value { near + 1.0 } else { near })
+            $room::round(
+                value,
+                true,
+                |value, near| if near < value { near + 1.0 } else { near },
+            )
         }
 
         /// The greatest integer not above `value`.
         #[unsafe(no_mangle)]
         pub extern "C" fn $floor(value: $float) -> $float {
-            $room::round(value, true, |value, near| if near > value { near - 1.0 } else { near })
+            $room::round(
+                value,
+                true,
+                |value, near| if near > value { near - 1.0 } else { near },
+            )
         }
 
         /// The integer towards zero.
         #[unsafe(no_mangle)]
         pub extern "C" fn $trunc(value: $float) -> $float {
-            $room::round(value, false, |value, near| if near > value { near - 1.0 } else { near })
+            $room::round(
+                value,
+                false,
+                |value, near| if near > value { near - 1.0 } else { near },
+            )
         }
 
         /// The nearest integer, ties to even.
@@ -72,8 +84,24 @@ macro_rules! rounding {
     };
 }
 
-rounding!(single, f32, u32, elfin_ceil_f32, elfin_floor_f32, elfin_trunc_f32, elfin_nearest_f32);
-rounding!(double, f64, u64, elfin_ceil_f64, elfin_floor_f64, elfin_trunc_f64, elfin_nearest_f64);
+rounding!(
+    single,
+    f32,
+    u32,
+    elfin_ceil_f32,
+    elfin_floor_f32,
+    elfin_trunc_f32,
+    elfin_nearest_f32
+);
+rounding!(
+    double,
+    f64,
+    u64,
+    elfin_ceil_f64,
+    elfin_floor_f64,
+    elfin_trunc_f64,
+    elfin_nearest_f64
+);
 
 #[cfg(test)]
 mod tests {

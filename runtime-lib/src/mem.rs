@@ -371,7 +371,7 @@ mod word {
         // that holds a byte of the source may be loaded whole: it lies within one page.
         unsafe {
             if len >= 4 * WORD {
-                while to as usize % WORD != 0 {
+                while !(to as usize).is_multiple_of(WORD) {
                     *to = super::not_a_call(*from);
                     (to, from, len) = (to.add(1), from.add(1), len - 1);
                 }
@@ -416,7 +416,7 @@ mod word {
         // SAFETY: as in `forwards`.
         unsafe {
             if len >= 4 * WORD {
-                while to.add(len) as usize % WORD != 0 {
+                while !(to.add(len) as usize).is_multiple_of(WORD) {
                     len -= 1;
                     *to.add(len) = super::not_a_call(*from.add(len));
                 }
@@ -450,7 +450,7 @@ mod word {
         // SAFETY: every step stays within `len`; words are stored at aligned addresses.
         unsafe {
             if len >= 2 * WORD {
-                while to as usize % WORD != 0 {
+                while !(to as usize).is_multiple_of(WORD) {
                     *to = super::not_a_call(byte);
                     (to, len) = (to.add(1), len - 1);
                 }
@@ -481,11 +481,14 @@ mod tests {
 
     type Copy = unsafe fn(*mut u8, *const u8, usize);
     type Fill = unsafe fn(*mut u8, u8, usize);
-    const COPIES: [(&str, Copy); 2] = [("vector", super::vector::copy), ("word", super::word::copy)];
+    const COPIES: [(&str, Copy); 2] =
+        [("vector", super::vector::copy), ("word", super::word::copy)];
     const FILLS: [(&str, Fill); 2] = [("vector", super::vector::fill), ("word", super::word::fill)];
 
     fn pattern(len: usize) -> Vec<u8> {
-        (0..len).map(|index| (index * 7 + index / 251) as u8).collect()
+        (0..len)
+            .map(|index| (index * 7 + index / 251) as u8)
+            .collect()
     }
 
     /// Moves within one buffer and compares with std.
@@ -512,7 +515,15 @@ mod tests {
                 }
             }
             for len in [255, 256, 1000, 1023, 1024, 1025, 5000] {
-                for (to, from) in [(16, 17), (17, 16), (3, 6000), (6000, 3), (9, 1500), (1500, 9), (64, 0)] {
+                for (to, from) in [
+                    (16, 17),
+                    (17, 16),
+                    (3, 6000),
+                    (6000, 3),
+                    (9, 1500),
+                    (1500, 9),
+                    (64, 0),
+                ] {
                     check_copy(name, copy, to, from, len);
                 }
             }
@@ -537,7 +548,13 @@ mod tests {
 
     #[test]
     fn comparison_tells_the_first_difference() {
-        for (a, b) in [("", ""), ("a", "b"), ("ab", "aa"), ("same", "same"), ("\u{80}", "a\u{0}")] {
+        for (a, b) in [
+            ("", ""),
+            ("a", "b"),
+            ("ab", "aa"),
+            ("same", "same"),
+            ("\u{80}", "a\u{0}"),
+        ] {
             let len = a.len().min(b.len());
             let (a, b) = (&a.as_bytes()[..len], &b.as_bytes()[..len]);
             // SAFETY: both are `len` bytes long.

@@ -104,19 +104,23 @@ unsafe fn map_at(
 fn is_free(program: &Program<'_>, start: u64, end: u64) -> bool {
     let header = program.header();
     let apart = |from: u64, len: u64| end <= from || start >= from.saturating_add(len);
-    apart(header.stack_base - STACK_GUARD.min(header.stack_base), header.stack_size + STACK_GUARD)
-        && program.memories().all(|memory| {
-            // SAFETY: the descriptor of a memory of the program lives as long as it.
-            let descriptor = unsafe { &*(memory.descriptor as *const MemoryDescriptor) };
-            let mapped = mapped_end(descriptor, descriptor.len).unwrap_or(u64::MAX);
-            apart(descriptor.base, memory.reservation.max(mapped - descriptor.base))
-        })
-        && program.tables().all(|table| {
-            // SAFETY: likewise.
-            let descriptor = unsafe { &*(table.descriptor as *const TableDescriptor) };
-            let mapped = descriptor.mapped.saturating_mul(FuncRef::SIZE.into());
-            apart(descriptor.base, table.reservation.max(mapped))
-        })
+    apart(
+        header.stack_base - STACK_GUARD.min(header.stack_base),
+        header.stack_size + STACK_GUARD,
+    ) && program.memories().all(|memory| {
+        // SAFETY: the descriptor of a memory of the program lives as long as it.
+        let descriptor = unsafe { &*(memory.descriptor as *const MemoryDescriptor) };
+        let mapped = mapped_end(descriptor, descriptor.len).unwrap_or(u64::MAX);
+        apart(
+            descriptor.base,
+            memory.reservation.max(mapped - descriptor.base),
+        )
+    }) && program.tables().all(|table| {
+        // SAFETY: likewise.
+        let descriptor = unsafe { &*(table.descriptor as *const TableDescriptor) };
+        let mapped = descriptor.mapped.saturating_mul(FuncRef::SIZE.into());
+        apart(descriptor.base, table.reservation.max(mapped))
+    })
 }
 
 /// Prepares every memory of the program and fills in the initial images that are copied.
@@ -130,7 +134,13 @@ pub fn set_up(program: &Program<'_>) {
     }
     for copy in program.copies() {
         // SAFETY: the compiler's record of bytes of the executable and their place in a memory.
-        unsafe { crate::mem::copy_once(copy.to as *mut u8, copy.from as *const u8, copy.len as usize) };
+        unsafe {
+            crate::mem::copy_once(
+                copy.to as *mut u8,
+                copy.from as *const u8,
+                copy.len as usize,
+            )
+        };
     }
 }
 
@@ -142,7 +152,11 @@ pub fn set_up(program: &Program<'_>) {
 unsafe fn prepare(program: &Program<'_>, memory: &MemoryInfo) -> Result<(), Errno> {
     // SAFETY: by contract.
     let descriptor = unsafe { &*(memory.descriptor as *const MemoryDescriptor) };
-    let commit = if memory.reservation == 0 { Commit::Now } else { Commit::Later };
+    let commit = if memory.reservation == 0 {
+        Commit::Now
+    } else {
+        Commit::Later
+    };
     // SAFETY: by contract.
     let claim = |start, end, access| unsafe { claim(start, end, access, commit) };
     let read_write = ProtFlags::READ | ProtFlags::WRITE;
@@ -153,12 +167,19 @@ unsafe fn prepare(program: &Program<'_>, memory: &MemoryInfo) -> Result<(), Errn
         mapped = image.end;
     }
     claim(mapped, usable, read_write)?;
-    claim(usable.max(mapped), descriptor.base + memory.reservation, ProtFlags::empty())
+    claim(
+        usable.max(mapped),
+        descriptor.base + memory.reservation,
+        ProtFlags::empty(),
+    )
 }
 
 /// Where the mapping of a memory of `len` bytes ends.
 fn mapped_end(descriptor: &MemoryDescriptor, len: u64) -> Option<u64> {
-    descriptor.base.checked_add(len)?.checked_next_multiple_of(LARGEST_PAGE)
+    descriptor
+        .base
+        .checked_add(len)?
+        .checked_next_multiple_of(LARGEST_PAGE)
 }
 
 /// `memory.grow` (core spec, execution, memory instructions): the old length in pages, or `u64::MAX`.
@@ -170,7 +191,9 @@ pub unsafe extern "C" fn elfin_memory_grow(memory: *mut MemoryDescriptor, pages:
     let program = crate::program::program();
     // SAFETY: by contract; no other reference exists while the runtime runs.
     let descriptor = unsafe { &mut *memory };
-    let info = program.memories().find(|info| info.descriptor == memory as u64);
+    let info = program
+        .memories()
+        .find(|info| info.descriptor == memory as u64);
     let old = descriptor.len >> descriptor.page_log2;
     // SAFETY: the record belongs to the descriptor.
     match info.and_then(|info| unsafe { grow(&program, descriptor, info.reservation, pages) }) {
@@ -252,7 +275,12 @@ mod tests {
     }
 
     fn memory_at(base: u64, max: u64, page_log2: u64) -> MemoryDescriptor {
-        MemoryDescriptor { base, len: 0, max, page_log2 }
+        MemoryDescriptor {
+            base,
+            len: 0,
+            max,
+            page_log2,
+        }
     }
 
     #[test]
@@ -301,7 +329,10 @@ mod tests {
             let neighbour = base + 4 * LARGEST_PAGE;
             reserve(neighbour, LARGEST_PAGE);
             assert_eq!(grow(&program(), &mut memory, 0, 3 * LARGEST_PAGE), None);
-            assert_eq!(grow(&program(), &mut memory, 0, u64::MAX - (LARGEST_PAGE + 1)), None);
+            assert_eq!(
+                grow(&program(), &mut memory, 0, u64::MAX - (LARGEST_PAGE + 1)),
+                None
+            );
             assert_eq!(grow(&program(), &mut memory, 0, LARGEST_PAGE), Some(()));
         }
     }

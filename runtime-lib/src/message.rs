@@ -5,7 +5,10 @@
 //!
 //! # Safety
 //! The first `len` bytes of a buffer are initialised.
-#![allow(unsafe_code, reason = "a buffer that is not zeroed first; standard error without std")]
+#![allow(
+    unsafe_code,
+    reason = "a buffer that is not zeroed first; standard error without std"
+)]
 
 use core::mem::MaybeUninit;
 use rustix::fd::BorrowedFd;
@@ -24,7 +27,10 @@ impl Message {
     /// A message that begins with `text`.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let mut message = Self { buffer: [MaybeUninit::uninit(); CAPACITY], len: 0 };
+        let mut message = Self {
+            buffer: [MaybeUninit::uninit(); CAPACITY],
+            len: 0,
+        };
         message.text(text);
         message
     }
@@ -76,7 +82,11 @@ impl Message {
     }
 
     fn digit(&mut self, digit: u8) {
-        self.byte(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit });
+        self.byte(if digit < 10 {
+            b'0' + digit
+        } else {
+            b'a' - 10 + digit
+        });
     }
 
     /// Appends a decimal number, right-aligned in at least `width` columns.
@@ -135,6 +145,9 @@ mod tests {
     fn what_a_terminal_could_obey_is_escaped() {
         let mut message = Message::new("");
         message.escaped(b"a\x1b[31m\n\x7f\xc3\xa9\xc2\x9b\xc2\xa0\\");
-        assert_eq!(message.pending(), b"a\\x1b[31m\\x0a\\x7f\xc3\xa9\xc2\\x9b\xc2\xa0\\");
+        assert_eq!(
+            message.pending(),
+            b"a\\x1b[31m\\x0a\\x7f\xc3\xa9\xc2\\x9b\xc2\xa0\\"
+        );
     }
 }

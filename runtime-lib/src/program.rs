@@ -9,7 +9,9 @@
 #![allow(unsafe_code, reason = "raw records become slices here")]
 
 use core::marker::PhantomData;
-use elfin_abi::program::{Copy, FuncRecord, ImageRange, MemoryInfo, ProgramHeader, TableInfo, TextChunk};
+use elfin_abi::program::{
+    Copy, FuncRecord, ImageRange, MemoryInfo, ProgramHeader, TableInfo, TextChunk,
+};
 use elfin_abi::trap::TrapCode;
 
 /// The program that a process runs.
@@ -78,7 +80,11 @@ impl<T> Records<'_, T> {
     /// during the lifetime.
     unsafe fn new(address: u64, first: u32, count: u64) -> Self {
         let next = (address as *const T).wrapping_add(first as usize);
-        Self { next, left: count, lifetime: PhantomData }
+        Self {
+            next,
+            left: count,
+            lifetime: PhantomData,
+        }
     }
 }
 
@@ -132,7 +138,13 @@ impl<'a> Program<'a> {
     #[must_use]
     pub fn images(&self, memory: &MemoryInfo) -> Records<'a, ImageRange> {
         // SAFETY: by contract of `new`.
-        unsafe { Records::new(self.header.images, memory.first_image, memory.image_count.into()) }
+        unsafe {
+            Records::new(
+                self.header.images,
+                memory.first_image,
+                memory.image_count.into(),
+            )
+        }
     }
 
     /// What must be copied at start.
@@ -153,26 +165,43 @@ impl<'a> Program<'a> {
     #[must_use]
     pub fn code_address(&self, pc: u64) -> Option<CodeAddress<'a>> {
         // SAFETY: by contract of `new`.
-        let mut chunks = unsafe { Records::<TextChunk>::new(self.header.chunks, 0, self.header.chunk_count) };
+        let mut chunks =
+            unsafe { Records::<TextChunk>::new(self.header.chunks, 0, self.header.chunk_count) };
         // There are a handful at most: no search among them is worth its size.
         let chunk = chunks.find(|chunk| pc.wrapping_sub(chunk.start) < chunk.size.into())?;
-        Some(CodeAddress { chunk, offset: (pc - chunk.start) as u32 })
+        Some(CodeAddress {
+            chunk,
+            offset: (pc - chunk.start) as u32,
+        })
     }
 
     /// The function that contains an address.
     #[must_use]
     pub fn function(&self, at: CodeAddress<'_>) -> Option<&'a FuncRecord> {
-        let (first, count) = (at.chunk.first_function.into(), at.chunk.function_count.into());
+        let (first, count) = (
+            at.chunk.first_function.into(),
+            at.chunk.function_count.into(),
+        );
         // SAFETY: by contract of `new`.
         let functions: &[FuncRecord] = unsafe { records(self.header.functions, first, count) };
-        functions.get(functions.partition_point(|function| function.offset <= at.offset).checked_sub(1)?)
+        functions.get(
+            functions
+                .partition_point(|function| function.offset <= at.offset)
+                .checked_sub(1)?,
+        )
     }
 
     /// The function's name; empty when the module gives none.
     #[must_use]
     pub fn name(&self, function: &FuncRecord) -> &'a [u8] {
         // SAFETY: by contract of `new`.
-        unsafe { records(self.header.names, function.name.into(), function.name_len.into()) }
+        unsafe {
+            records(
+                self.header.names,
+                function.name.into(),
+                function.name_len.into(),
+            )
+        }
     }
 
     /// The code of the trap that the instruction at exactly this address raises.
@@ -181,7 +210,10 @@ impl<'a> Program<'a> {
         let (first, count) = (at.chunk.first_trap.into(), at.chunk.trap_count.into());
         // SAFETY: by contract of `new`; the two arrays are parallel.
         let (offsets, codes): (&[u32], &[u8]) = unsafe {
-            (records(self.header.trap_offsets, first, count), records(self.header.trap_codes, first, count))
+            (
+                records(self.header.trap_offsets, first, count),
+                records(self.header.trap_codes, first, count),
+            )
         };
         let index = offsets.partition_point(|&offset| offset < at.offset);
         if *offsets.get(index)? != at.offset {
@@ -196,5 +228,119 @@ impl CodeAddress<'_> {
     #[must_use]
     pub fn within(&self, function: &FuncRecord) -> u32 {
         self.offset - function.offset
+    }
+}
+
+/// A program for tests: two chunks of code, three functions, traps, one memory, and a stack to walk on.
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+    use elfin_abi::state::MemoryDescriptor;
+    use std::boxed::Box;
+    use std::vec;
+    use std::vec::Vec;
+
+    pub(crate) const CODE: u64 = 0x10_0000;
+    pub(crate) const FAR_CODE: u64 = 0x90_0000;
+    pub(crate) const MEMORY: u64 = 0x4000_0000;
+    pub(crate) const RESERVATION: u64 = 0x20_0000;
+
+    /// Leaks what a process would have for good.
+    pub(crate) fn program(stack: &[u64]) -> Program<'static> {
+        fn array<T>(records: Vec<T>) -> u64 {
+            Vec::leak(records).as_ptr() as u64
+        }
+        let chunk = |start, first_function, function_count, first_trap, trap_count| TextChunk {
+            start,
+            size: 0x100,
+            first_function,
+            function_count,
+            first_trap,
+            trap_count,
+            reserved: 0,
+        };
+        let function = |offset, name, name_len, index| FuncRecord {
+            offset,
+            name,
+            name_len,
+            index,
+        };
+        let memory = MemoryDescriptor {
+            base: MEMORY,
+            len: 0x1_0000,
+            max: 0x10_0000,
+            page_log2: 16,
+        };
+        let header = ProgramHeader {
+            state: 0,
+            memories: array(vec![MemoryInfo {
+                descriptor: array(vec![memory]),
+                reservation: RESERVATION,
+                first_image: 0,
+                image_count: 0,
+            }]),
+            memory_count: 1,
+            images: 0,
+            copies: 0,
+            copy_count: 0,
+            tables: 0,
+            table_count: 0,
+            chunks: array(vec![chunk(CODE, 0, 3, 0, 2), chunk(FAR_CODE, 3, 1, 2, 1)]),
+            chunk_count: 2,
+            functions: array(vec![
+                function(0, 0, 0, FuncRecord::GLUE),
+                function(0x40, 0, 5, 3),
+                function(0x80, 0, 0, FuncRecord::FRAMELESS | 17),
+                function(0x10, 5, 3, 4),
+            ]),
+            names: array(b"outerf\x1br".to_vec()),
+            trap_offsets: array(vec![0x50_u32, 0x90, 0x50]),
+            trap_codes: array(vec![1_u8, 2, 11]),
+            stack_base: stack.as_ptr() as u64,
+            stack_size: size_of_val(stack) as u64,
+        };
+        // SAFETY: the records are leaked; those who walk on the stack keep it.
+        unsafe { Program::new(Box::leak(Box::new(header))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample::{CODE, FAR_CODE, program};
+    use super::*;
+
+    #[test]
+    fn addresses_of_code_are_found_in_their_chunk() {
+        let program = program(&[]);
+        for (pc, expected) in [
+            (0, None),
+            (CODE - 1, None),
+            (CODE, Some(FuncRecord::GLUE)),
+            (CODE + 0x3f, Some(FuncRecord::GLUE)),
+            (CODE + 0x40, Some(3)),
+            (CODE + 0xff, Some(FuncRecord::FRAMELESS | 17)),
+            (CODE + 0x100, None),
+            (FAR_CODE + 0xff, Some(4)),
+            (FAR_CODE + 0x100, None),
+            (u64::MAX, None),
+        ] {
+            let function = program.code_address(pc).and_then(|at| program.function(at));
+            assert_eq!(function.map(|function| function.index), expected, "{pc:#x}");
+        }
+        // Before the first function of a chunk.
+        let at = program.code_address(FAR_CODE).expect("code");
+        assert!(program.function(at).is_none());
+    }
+
+    #[test]
+    fn a_trap_is_found_at_its_exact_address() {
+        let program = program(&[]);
+        let trap = |pc| program.code_address(pc).and_then(|at| program.trap(at));
+        assert_eq!(trap(CODE + 0x50), Some(TrapCode::Unreachable));
+        assert_eq!(trap(CODE + 0x90), Some(TrapCode::IntegerDivideByZero));
+        assert_eq!(trap(FAR_CODE + 0x50), Some(TrapCode::NullFunctionReference));
+        for pc in [CODE, CODE + 0x4f, CODE + 0x51, CODE + 0x91, FAR_CODE + 0x90] {
+            assert_eq!(trap(pc), None, "{pc:#x}");
+        }
     }
 }

@@ -30,7 +30,13 @@ pub struct Fault {
 pub fn classify(program: &Program<'_>, fault: &Fault) -> Option<TrapCode> {
     let header = program.header();
     // Host functions run on the guest's stack, so the instruction may be one of theirs.
-    if fault.signal == SIGSEGV && header.stack_base.wrapping_sub(fault.address + 1) < STACK_GUARD {
+    if fault.signal == SIGSEGV
+        && header
+            .stack_base
+            .wrapping_sub(1)
+            .wrapping_sub(fault.address)
+            < STACK_GUARD
+    {
         return Some(TrapCode::StackExhausted);
     }
     let code = program.code_address(fault.pc)?;
@@ -47,7 +53,8 @@ pub fn set_up() {
     use crate::arch;
     use core::cell::UnsafeCell;
     use linux_raw_sys::general::{
-        __NR_sigaltstack, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_SIGINFO, SIGPIPE, SIGXFSZ, stack_t,
+        __NR_sigaltstack, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_SIGINFO, SIGPIPE, SIGXFSZ,
+        stack_t,
     };
 
     /// Large enough for a signal frame with every vector register that the machines have.
@@ -60,7 +67,11 @@ pub fn set_up() {
     unsafe impl Sync for SignalStack {}
     static STACK: SignalStack = SignalStack(UnsafeCell::new([0; SIZE]));
 
-    let stack = stack_t { ss_sp: STACK.0.get().cast(), ss_flags: 0, ss_size: SIZE as _ };
+    let stack = stack_t {
+        ss_sp: STACK.0.get().cast(),
+        ss_flags: 0,
+        ss_size: SIZE as _,
+    };
     // SAFETY: the stack is there for as long as the process.
     unsafe { arch::syscall2(__NR_sigaltstack, &raw const stack as usize, 0) };
 
@@ -88,20 +99,36 @@ unsafe fn set_action(signal: u32, handler: usize, flags: u32) {
     let mask_size = size_of::<u64>();
     // SAFETY: by contract.
     unsafe {
-        arch::syscall5(__NR_rt_sigaction, signal as usize, &raw const action as usize, 0, mask_size, 0);
+        arch::syscall5(
+            __NR_rt_sigaction,
+            signal as usize,
+            &raw const action as usize,
+            0,
+            mask_size,
+            0,
+        );
     }
 }
 
 /// The handler of every signal that may be a trap.
 #[cfg(feature = "freestanding")]
-unsafe extern "C" fn on_signal(signal: u32, info: *const SignalInfo, context: *const core::ffi::c_void) {
+unsafe extern "C" fn on_signal(
+    signal: u32,
+    info: *const SignalInfo,
+    context: *const core::ffi::c_void,
+) {
     use crate::arch::{self, Registers};
     use linux_raw_sys::general::{__NR_getpid, __NR_kill};
 
     // SAFETY: these are the arguments of a signal handler.
-    let (info, registers): (&SignalInfo, Registers) = unsafe { (&*info, arch::interrupted(context)) };
+    let (info, registers): (&SignalInfo, Registers) =
+        unsafe { (&*info, arch::interrupted(context)) };
     if info.code > 0 {
-        let fault = Fault { signal, pc: registers.pc, address: info.address };
+        let fault = Fault {
+            signal,
+            pc: registers.pc,
+            address: info.address,
+        };
         if let Some(trap) = classify(&crate::program::program(), &fault) {
             crate::trap::raise(trap, &registers);
         }
@@ -109,7 +136,13 @@ unsafe extern "C" fn on_signal(signal: u32, info: *const SignalInfo, context: *c
     } else {
         // Sent by a process: nothing would run again. The default action is in place.
         // SAFETY: ends the process.
-        unsafe { arch::syscall2(__NR_kill, arch::syscall2(__NR_getpid, 0, 0) as usize, signal as usize) };
+        unsafe {
+            arch::syscall2(
+                __NR_kill,
+                arch::syscall2(__NR_getpid, 0, 0) as usize,
+                signal as usize,
+            )
+        };
     }
 }
 
@@ -123,4 +156,68 @@ struct SignalInfo {
     code: i32,
     /// The address that faulted.
     address: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::sample::{CODE, FAR_CODE, MEMORY, RESERVATION, program};
+    use linux_raw_sys::general::{SIGFPE, SIGILL};
+
+    #[test]
+    fn a_fault_is_a_trap_only_if_instruction_and_address_say_so() {
+        let stack = [0_u64; 4];
+        let program = program(&stack);
+        let base = stack.as_ptr() as u64;
+        let host = 0x7777_0000;
+        for (signal, pc, address, expected) in [
+            (SIGILL, CODE + 0x50, 0, Some(TrapCode::Unreachable)),
+            (SIGFPE, CODE + 0x90, 0, Some(TrapCode::IntegerDivideByZero)),
+            (SIGILL, CODE + 0x51, 0, None),
+            (SIGILL, host, 0, None),
+            // What a load of a null reference touches.
+            (
+                SIGSEGV,
+                FAR_CODE + 0x50,
+                8,
+                Some(TrapCode::NullFunctionReference),
+            ),
+            (SIGSEGV, FAR_CODE + 0x51, 8, None),
+            (
+                SIGSEGV,
+                CODE,
+                MEMORY + 0x1_0000,
+                Some(TrapCode::MemoryOutOfBounds),
+            ),
+            (
+                SIGSEGV,
+                CODE,
+                MEMORY + RESERVATION - 1,
+                Some(TrapCode::MemoryOutOfBounds),
+            ),
+            (SIGSEGV, CODE, MEMORY + RESERVATION, None),
+            (SIGSEGV, CODE, MEMORY - 1, None),
+            (SIGSEGV, host, MEMORY + 0x1_0000, None),
+            (SIGILL, CODE, MEMORY + 0x1_0000, None),
+            (SIGSEGV, CODE, base - 1, Some(TrapCode::StackExhausted)),
+            (SIGSEGV, host, base - 1, Some(TrapCode::StackExhausted)),
+            (
+                SIGSEGV,
+                host,
+                base - STACK_GUARD,
+                Some(TrapCode::StackExhausted),
+            ),
+            (SIGSEGV, host, base - STACK_GUARD - 1, None),
+            (SIGSEGV, host, base, None),
+            (SIGSEGV, host, 0, None),
+            (SIGILL, host, base - 1, None),
+        ] {
+            let fault = Fault {
+                signal,
+                pc,
+                address,
+            };
+            assert_eq!(classify(&program, &fault), expected, "{fault:x?}");
+        }
+    }
 }

@@ -7,7 +7,10 @@
 //! # Safety
 //! The kernel's block of arguments is never written to and lives as long as the process. It is read from
 //! the address kept in [`INITIAL_STACK`], which is null in a hosted build.
-#![allow(unsafe_code, reason = "reads the kernel's block of arguments, ends the process")]
+#![allow(
+    unsafe_code,
+    reason = "reads the kernel's block of arguments, ends the process"
+)]
 
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -99,8 +102,11 @@ pub fn argument(index: usize) -> Option<&'static CStr> {
 #[must_use]
 pub fn argument_count() -> usize {
     let stack = INITIAL_STACK.load(Ordering::Relaxed);
+    if stack.is_null() {
+        return 0;
+    }
     // SAFETY: see the head of the file.
-    if stack.is_null() { 0 } else { unsafe { *stack } }
+    unsafe { *stack }
 }
 
 /// The environment: pointers to `KEY=VALUE` strings, ended by null. Itself null in a hosted build.

@@ -5,7 +5,10 @@
 //!
 //! # Safety
 //! As in [`crate::memory`]: a table's range belongs to it alone, its descriptor is written here only.
-#![allow(unsafe_code, reason = "maps tables at fixed addresses, writes references")]
+#![allow(
+    unsafe_code,
+    reason = "maps tables at fixed addresses, writes references"
+)]
 
 use crate::memory::{Commit, LARGEST_PAGE, extend};
 #[cfg(feature = "freestanding")]
@@ -37,12 +40,13 @@ pub fn set_up(program: &Program<'_>) {
 /// # Safety
 /// `table` is the descriptor of one of the program's tables.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn elfin_table_grow(table: *mut TableDescriptor, entries: u64, value: u64) -> u64 {
+pub unsafe extern "C" fn elfin_table_grow(
+    table: *mut TableDescriptor,
+    entries: u64,
+    value: u64,
+) -> u64 {
     // SAFETY: by contract; no other reference exists while the runtime runs.
-    match unsafe { grow(&mut *table, entries, value) } {
-        Some(old) => old,
-        None => u64::MAX,
-    }
+    unsafe { grow(&mut *table, entries, value) }.unwrap_or(u64::MAX)
 }
 
 /// # Safety
@@ -88,7 +92,12 @@ mod tests {
     fn a_mapped_table_grows_up_to_its_maximum() {
         let mut entries = vec![0_u64; 10];
         let base = entries.as_mut_ptr() as u64;
-        let mut table = TableDescriptor { base, len: 2, max: 8, mapped: 10 };
+        let mut table = TableDescriptor {
+            base,
+            len: 2,
+            max: 8,
+            mapped: 10,
+        };
         // SAFETY: the table lies in `entries`.
         unsafe {
             assert_eq!(elfin_table_grow(&mut table, 3, 7), 2);
@@ -115,7 +124,12 @@ mod tests {
             let found = found.expect("address space");
             rustix::mm::munmap(found, reserve).expect("unmap");
             let base = (found as u64).next_multiple_of(LARGEST_PAGE);
-            let mut table = TableDescriptor { base, len: 0, max: 10_000, mapped: 0 };
+            let mut table = TableDescriptor {
+                base,
+                len: 0,
+                max: 10_000,
+                mapped: 0,
+            };
             assert_eq!(elfin_table_grow(&mut table, 10, 5), 0);
             assert_eq!(table.mapped, LARGEST_PAGE / ENTRY);
             assert_eq!(elfin_table_grow(&mut table, 9_000, 6), 10);

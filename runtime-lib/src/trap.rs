@@ -52,7 +52,10 @@ impl Messages {
         let mut ends = [0; TrapCode::ALL.len() + 1];
         let (mut len, mut index) = (0, 0);
         while index < TrapCode::ALL.len() {
-            assert!(TrapCode::ALL[index] as usize == index + 1, "trap codes count from 1");
+            assert!(
+                TrapCode::ALL[index] as usize == index + 1,
+                "trap codes count from 1"
+            );
             let mut rest = TrapCode::ALL[index].message().as_bytes();
             while let [byte, tail @ ..] = rest {
                 text[len] = *byte;
@@ -99,7 +102,14 @@ pub unsafe extern "C" fn unknown_import(
     message.escaped(module);
     message.byte(b'.');
     message.escaped(name);
-    end(message, &Registers { pc: return_address.wrapping_sub(1), fp, ..Registers::default() })
+    end(
+        message,
+        &Registers {
+            pc: return_address.wrapping_sub(1),
+            fp,
+            ..Registers::default()
+        },
+    )
 }
 
 #[cfg(test)]

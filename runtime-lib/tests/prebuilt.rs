@@ -1,6 +1,9 @@
 //! The checked-in objects are those of these sources, and they have every symbol of the contract.
 
-#[allow(dead_code, reason = "shared with the command that builds the objects, which uses the rest")]
+#[allow(
+    dead_code,
+    reason = "shared with the command that builds the objects, which uses the rest"
+)]
 #[path = "../prebuilt/manifest.rs"]
 mod manifest;
 
@@ -11,7 +14,9 @@ use std::collections::HashSet;
 use std::fs;
 
 fn recorded() -> Manifest {
-    Manifest::parse(&fs::read_to_string(manifest::folder().join("manifest.toml")).expect("manifest"))
+    Manifest::parse(
+        &fs::read_to_string(manifest::folder().join("manifest.toml")).expect("manifest"),
+    )
 }
 
 fn object(machine: &str) -> Vec<u8> {
@@ -30,7 +35,11 @@ fn the_manifest_is_that_of_the_sources() {
 #[test]
 fn the_objects_are_those_of_the_manifest() {
     let hashes = MACHINES.map(|machine| manifest::sha256(&object(machine)));
-    assert_eq!(recorded().objects, hashes, "run `{COMMAND}` and commit runtime-lib/prebuilt");
+    assert_eq!(
+        recorded().objects,
+        hashes,
+        "run `{COMMAND}` and commit runtime-lib/prebuilt"
+    );
 }
 
 #[test]
@@ -49,7 +58,10 @@ fn every_symbol_of_the_contract_is_defined() {
             .filter(|symbol| symbol.is_global() && symbol.is_definition())
             .map(|symbol| symbol.name().expect("a name"))
             .collect();
-        let host = HOST_FUNCTIONS.iter().map(|function| function.symbol).filter(|name| !name.is_empty());
+        let host = HOST_FUNCTIONS
+            .iter()
+            .map(|function| function.symbol)
+            .filter(|name| !name.is_empty());
         let missing: Vec<_> = host
             .chain(Libcall::ALL.iter().map(|libcall| libcall.symbol()))
             .chain(Setup::ALL.iter().map(|setup| setup.symbol()))
@@ -67,7 +79,10 @@ fn the_objects_name_no_path_and_need_no_unwinder() {
         let file = object::File::parse(&*data).expect("an object");
         for section in file.sections() {
             let name = section.name().expect("a name");
-            assert!(!name.starts_with(".eh_frame") && !name.starts_with(".debug"), "{machine}.o has {name}");
+            assert!(
+                !name.starts_with(".eh_frame") && !name.starts_with(".debug"),
+                "{machine}.o has {name}"
+            );
             let contents = section.data().expect("contents");
             for path in [&b"/src/"[..], b".rs\0", b".cargo"] {
                 let found = contents.windows(path.len()).any(|window| window == path);

@@ -36,7 +36,11 @@ pub extern "C" fn _start() -> ! {
 ///
 /// # Safety
 /// `stack_top` is the end of a mapped stack and a multiple of 16; `main` does not unwind.
-pub unsafe fn enter_guest(stack_top: u64, main: unsafe extern "C" fn(*mut u8), state: *mut u8) -> ! {
+pub unsafe fn enter_guest(
+    stack_top: u64,
+    main: unsafe extern "C" fn(*mut u8),
+    state: *mut u8,
+) -> ! {
     // SAFETY: nothing of this frame is used after the switch.
     unsafe {
         asm!(
@@ -106,7 +110,12 @@ pub struct SignalAction {
 #[must_use]
 pub fn signal_action(handler: usize, flags: u32) -> SignalAction {
     // Without a restorer the kernel returns from a handler through the vDSO.
-    SignalAction { handler, flags: flags as usize, restorer: 0, mask: 0 }
+    SignalAction {
+        handler,
+        flags: flags as usize,
+        restorer: 0,
+        mask: 0,
+    }
 }
 
 /// The registers that a signal interrupted.
@@ -120,7 +129,12 @@ pub unsafe fn interrupted(context: *const c_void) -> Registers {
     const REGISTERS: usize = 22 + 1;
     // SAFETY: by contract, and by the layout above.
     let register = |index: usize| unsafe { context.cast::<u64>().add(REGISTERS + index).read() };
-    Registers { pc: register(32), fp: register(29), sp: register(31), link: register(30) }
+    Registers {
+        pc: register(32),
+        fp: register(29),
+        sp: register(31),
+        link: register(30),
+    }
 }
 
 /// The return address of a function without a frame record; `stack` reads a word of the guest's stack.
@@ -130,7 +144,10 @@ pub fn frameless_return(registers: &Registers, stack: impl Fn(u64) -> Option<u64
 }
 
 /// Defines `elfin_unknown_import`: adds the caller's frame pointer and return address to the four
-/// arguments and goes on in `to`.
+/// arguments and goes on in [`crate::trap::unknown_import`].
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::UnknownImport` says.
 #[unsafe(naked)]
 #[unsafe(export_name = "elfin_unknown_import")]
 pub unsafe extern "C" fn unknown_import() -> ! {

@@ -41,7 +41,11 @@ pub extern "C" fn _start() -> ! {
 ///
 /// # Safety
 /// `stack_top` is the end of a mapped stack and a multiple of 16; `main` does not unwind.
-pub unsafe fn enter_guest(stack_top: u64, main: unsafe extern "C" fn(*mut u8), state: *mut u8) -> ! {
+pub unsafe fn enter_guest(
+    stack_top: u64,
+    main: unsafe extern "C" fn(*mut u8),
+    state: *mut u8,
+) -> ! {
     // SAFETY: nothing of this frame is used after the switch.
     unsafe {
         asm!(
@@ -109,7 +113,11 @@ pub struct SignalAction {
 /// A signal action with an empty mask.
 #[must_use]
 pub fn signal_action(handler: usize, flags: u32) -> SignalAction {
-    SignalAction { handler, flags: flags as usize, mask: 0 }
+    SignalAction {
+        handler,
+        flags: flags as usize,
+        mask: 0,
+    }
 }
 
 /// The registers that a signal interrupted.
@@ -122,7 +130,12 @@ pub unsafe fn interrupted(context: *const c_void) -> Registers {
     const REGISTERS: usize = 22;
     // SAFETY: by contract, and by the layout above.
     let register = |index: usize| unsafe { context.cast::<u64>().add(REGISTERS + index).read() };
-    Registers { pc: register(0), fp: register(8), sp: register(2), link: register(1) }
+    Registers {
+        pc: register(0),
+        fp: register(8),
+        sp: register(2),
+        link: register(1),
+    }
 }
 
 /// The return address of a function without a frame record; `stack` reads a word of the guest's stack.
@@ -132,7 +145,10 @@ pub fn frameless_return(registers: &Registers, stack: impl Fn(u64) -> Option<u64
 }
 
 /// Defines `elfin_unknown_import`: adds the caller's frame pointer and return address to the four
-/// arguments and goes on in `to`.
+/// arguments and goes on in [`crate::trap::unknown_import`].
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::UnknownImport` says.
 #[unsafe(naked)]
 #[unsafe(export_name = "elfin_unknown_import")]
 pub unsafe extern "C" fn unknown_import() -> ! {

@@ -9,7 +9,7 @@
 use super::Registers;
 use core::arch::{asm, naked_asm};
 use core::ffi::c_void;
-use linux_raw_sys::general::{SA_RESTORER, SIGFPE, SIGILL, SIGSEGV, __NR_rt_sigreturn};
+use linux_raw_sys::general::{__NR_rt_sigreturn, SA_RESTORER, SIGFPE, SIGILL, SIGSEGV};
 
 /// Signals by which a trap shows itself: `ud2` gives SIGILL, a division SIGFPE.
 pub static TRAP_SIGNALS: [u8; 3] = [SIGSEGV as u8, SIGILL as u8, SIGFPE as u8];
@@ -34,7 +34,11 @@ pub extern "C" fn _start() -> ! {
 ///
 /// # Safety
 /// `stack_top` is the end of a mapped stack and a multiple of 16; `main` does not unwind.
-pub unsafe fn enter_guest(stack_top: u64, main: unsafe extern "C" fn(*mut u8), state: *mut u8) -> ! {
+pub unsafe fn enter_guest(
+    stack_top: u64,
+    main: unsafe extern "C" fn(*mut u8),
+    state: *mut u8,
+) -> ! {
     // SAFETY: nothing of this frame is used after the switch.
     unsafe {
         asm!(
@@ -130,7 +134,12 @@ pub unsafe fn interrupted(context: *const c_void) -> Registers {
     const REGISTERS: usize = 5;
     // SAFETY: by contract, and by the layout above.
     let register = |index: usize| unsafe { context.cast::<u64>().add(REGISTERS + index).read() };
-    Registers { pc: register(16), fp: register(10), sp: register(15), link: 0 }
+    Registers {
+        pc: register(16),
+        fp: register(10),
+        sp: register(15),
+        link: 0,
+    }
 }
 
 /// The return address of a function without a frame record; `stack` reads a word of the guest's stack.
@@ -139,7 +148,10 @@ pub fn frameless_return(registers: &Registers, stack: impl Fn(u64) -> Option<u64
 }
 
 /// Defines `elfin_unknown_import`: adds the caller's frame pointer and return address to the four
-/// arguments and goes on in `to`.
+/// arguments and goes on in [`crate::trap::unknown_import`].
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::UnknownImport` says.
 #[unsafe(naked)]
 #[unsafe(export_name = "elfin_unknown_import")]
 pub unsafe extern "C" fn unknown_import() -> ! {
