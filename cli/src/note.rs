@@ -39,12 +39,12 @@ impl Note {
     /// Encodes the note.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let text = format!(
-            "elfin={}\nopt-level={}\nmemory={}\nmodules={}\nhost-functions={}\n",
+            "elfin={}\nopt={}\nmemory={}\nmodules={}\nhost={}\n",
             self.version,
             self.opt_level,
             self.memory,
             self.modules.join(" "),
-            self.host_functions.join(" "),
+            shorten(&self.host_functions),
         );
         let mut bytes = text.into_bytes();
         let text_len = bytes.len() as u32;
@@ -73,16 +73,49 @@ impl Note {
         for line in text.lines() {
             match line.split_once('=').ok_or_else(damaged)? {
                 ("elfin", value) => note.version = value.into(),
-                ("opt-level", value) => note.opt_level = value.into(),
+                ("opt", value) => note.opt_level = value.into(),
                 ("memory", value) => note.memory = value.into(),
                 ("modules", value) => note.modules = words(value),
-                ("host-functions", value) => note.host_functions = words(value),
+                ("host", value) => note.host_functions = lengthen(value),
                 // Of a later elfin.
                 _ => {}
             }
         }
         Ok(note)
     }
+}
+
+/// `a.x`, `a.y`, `b.z` → `a.x .y b.z`: a name without a module has that of the one before it.
+fn shorten(functions: &[String]) -> String {
+    let mut text = String::new();
+    let mut before = "";
+    for function in functions {
+        let (module, name) = function.split_once('.').unwrap_or(("", function));
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        if module != before {
+            text.push_str(module);
+        }
+        text.push('.');
+        text.push_str(name);
+        before = module;
+    }
+    text
+}
+
+/// The reverse of [`shorten`].
+fn lengthen(text: &str) -> Vec<String> {
+    let mut before = "";
+    let mut functions = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let (module, name) = word.split_once('.').unwrap_or(("", word));
+        if !module.is_empty() {
+            before = module;
+        }
+        functions.push(format!("{before}.{name}"));
+    }
+    functions
 }
 
 fn missing() -> Failure {
@@ -103,7 +136,7 @@ mod tests {
             opt_level: "2".into(),
             memory: "guarded".into(),
             modules: vec!["ab".into(), "cd".into()],
-            host_functions: vec![],
+            host_functions: ["a.x", "a.y", "b.z", "a.x"].map(String::from).to_vec(),
             policy: b"elfP\x01a=b\n\x00".to_vec(),
         }
     }

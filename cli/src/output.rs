@@ -5,9 +5,9 @@
 //! final name. A rename replaces a symbolic link itself, never what it points to. Devices and FIFOs
 //! cannot be replaced like that and are written to.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -100,17 +100,17 @@ pub(crate) fn write_all(artifacts: &[Artifact]) -> Result<()> {
 }
 
 /// Writes an artifact under a temporary name beside its final one. Dropping the result removes it.
-pub(crate) fn write_temporary(artifact: &Artifact) -> io::Result<NamedTempFile> {
+pub(crate) fn write_temporary(artifact: &Artifact) -> io::Result<NamedTempFile<File>> {
     let directory = match artifact.path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = tempfile::Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .permissions(Permissions::from_mode(artifact.mode))
-        .tempfile_in(directory)
-        .map_err(without_path)?;
-    file.write_all(&artifact.bytes).map_err(without_path)?;
+    let create = |path: &Path| {
+        OpenOptions::new().write(true).create_new(true).mode(artifact.mode).open(path)
+    };
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(directory, create)?;
+    // Past the wrapper, which would put the temporary name into the error.
+    file.as_file_mut().write_all(&artifact.bytes)?;
     Ok(file)
 }
 
@@ -134,17 +134,6 @@ pub(crate) fn write_stdout(bytes: &[u8]) -> Result<()> {
             Err(Failure::new("cannot write to standard output").because(error))
         }
         _ => Ok(()),
-    }
-}
-
-/// The error without the temporary file's name, which would differ from run to run.
-fn without_path(error: io::Error) -> io::Error {
-    let code = error.get_ref().and_then(|inner| inner.source()).and_then(|source| {
-        source.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error)
-    });
-    match code {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::from(error.kind()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the person at the terminal reads when something fails.
 //!
 //! In: an error of any stage and the sentence that says what was being done. Out: one chain of lines,
-//! outermost first. Text that came from a module arrives here already escaped.
+//! outermost first, all of it printable.
 
 use std::fmt::{self, Display};
 use std::process::ExitCode;
@@ -31,10 +31,12 @@ impl Failure {
         Self { usage: true, ..Self::new(headline) }
     }
 
-    /// Adds the next inner cause.
+    /// Adds the next inner cause. It may quote a module: lines are escaped and shortened.
     #[must_use]
     pub(crate) fn because(mut self, cause: impl Display) -> Self {
-        self.causes.push(cause.to_string());
+        let cause = cause.to_string();
+        let lines: Vec<_> = cause.trim_end().lines().take(MAX_LINES).map(printable).collect();
+        self.causes.push(lines.join("\n"));
         self
     }
 
@@ -59,6 +61,26 @@ impl Failure {
     }
 }
 
+/// Most lines of one cause, and most characters of one line.
+const MAX_LINES: usize = 20;
+const MAX_CHARS: usize = 1000;
+
+fn printable(line: &str) -> String {
+    let mut text = String::new();
+    for (i, c) in line.chars().enumerate() {
+        if i == MAX_CHARS {
+            text.push('…');
+            break;
+        }
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.headline)?;
@@ -72,7 +94,7 @@ impl Display for Failure {
         for (i, cause) in self.causes.iter().enumerate() {
             write!(f, "\n{i:>5}: ")?;
             // Further lines of a cause (a line of the text format with a marker below) are aligned.
-            for (line_number, line) in cause.trim_end().lines().enumerate() {
+            for (line_number, line) in cause.lines().enumerate() {
                 if line_number > 0 {
                     write!(f, "\n       ")?;
                 }

@@ -148,7 +148,7 @@ fn empty_file() {
 fn magic_only() {
     refused(b"\0asm", &["at offset 0x4"]);
     refused(b"\0asm\x02\0\0\0", &["version"]);
-    refused(b"\x7fELF and more", &["neither a binary module", "nor text"]);
+    refused(b"\x7fELF\x02\x01\x01\0", &["neither a binary module", "nor text"]);
 }
 
 #[test]

@@ -13,44 +13,44 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Every target, by name.
-pub const TARGETS: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
+pub(crate) const TARGETS: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
 
 /// How long one build may take. The promise is ten seconds for an optimised elfin; `cargo test` without
 /// `--release` tests one whose own code is not optimised.
-pub const BUILD_TIME: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 10 });
+pub(crate) const BUILD_TIME: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 10 });
 
 /// How much memory one build may take.
-pub const BUILD_MEMORY: u64 = 2 << 30;
+pub(crate) const BUILD_MEMORY: u64 = 2 << 30;
 
 /// A finished process.
 #[derive(Debug)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// How it ended.
-    pub status: ExitStatus,
+    pub(crate) status: ExitStatus,
     /// Standard output.
-    pub stdout: Vec<u8>,
+    pub(crate) stdout: Vec<u8>,
     /// Standard error, made readable.
-    pub stderr: String,
+    pub(crate) stderr: String,
     /// Wall-clock time from start to end.
-    pub time: Duration,
+    pub(crate) time: Duration,
     /// Largest resident set, in bytes.
-    pub memory: u64,
+    pub(crate) memory: u64,
 }
 
 impl Finished {
     /// The exit status as a shell gives it: 128 + signal for a killed process.
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
     }
 
     /// Standard output, made readable.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
     /// Panics with everything there is to see unless the process ended with `code`.
     #[track_caller]
-    pub fn expect_code(&self, code: i32) -> &Self {
+    pub(crate) fn expect_code(&self, code: i32) -> &Self {
         assert_eq!(self.code(), code, "stdout:\n{}\nstderr:\n{}", self.text(), self.stderr);
         self
     }
@@ -58,7 +58,8 @@ impl Finished {
 
 /// Runs a process to its end, at most for `limit`. Its standard input is empty unless the command says
 /// otherwise.
-pub fn finish(mut command: Command, stdin: Option<&Path>, limit: Duration) -> Finished {
+#[allow(clippy::zombie_processes, reason = "it is waited for, by wait4, for the sake of its resource usage")]
+pub(crate) fn finish(mut command: Command, stdin: Option<&Path>, limit: Duration) -> Finished {
     let directory = tempfile::tempdir().expect("a scratch directory");
     let (out, err) = (directory.path().join("out"), directory.path().join("err"));
     match stdin {
@@ -96,21 +97,21 @@ pub fn finish(mut command: Command, stdin: Option<&Path>, limit: Duration) -> Fi
 }
 
 /// A command for elfin, to be run in `directory`.
-pub fn elfin(directory: &Path) -> Command {
+pub(crate) fn elfin(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_elfin"));
     command.current_dir(directory).env_remove("RUST_BACKTRACE");
     command
 }
 
 /// Runs elfin in `directory` with arguments that have no spaces in them.
-pub fn run_elfin(directory: &Path, line: &str) -> Finished {
+pub(crate) fn run_elfin(directory: &Path, line: &str) -> Finished {
     let mut command = elfin(directory);
     command.args(line.split_whitespace());
     finish(command, None, 3 * BUILD_TIME)
 }
 
 /// Runs an executable for `target`: `argv` begins with argv\[0\].
-pub fn run_executable(
+pub(crate) fn run_executable(
     target: &str,
     executable: &Path,
     argv: &[impl AsRef<OsStr>],
@@ -131,7 +132,7 @@ pub fn run_executable(
 }
 
 /// The emulator for `target`. Without it the tests fail: they would not test what they say.
-pub fn qemu(target: &str) -> PathBuf {
+pub(crate) fn qemu(target: &str) -> PathBuf {
     let name = format!("qemu-{target}");
     std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .map(|directory| directory.join(&name))
@@ -140,27 +141,27 @@ pub fn qemu(target: &str) -> PathBuf {
 }
 
 /// The root of the workspace.
-pub fn workspace() -> &'static Path {
+pub(crate) fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("cli/ has a parent")
 }
 
 /// A guest in `tests/guests/`.
-pub fn guest(name: &str) -> PathBuf {
+pub(crate) fn guest(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests").join(name)
 }
 
 /// The real programs beside the checkout, if this machine has them.
-pub fn real_modules() -> Option<PathBuf> {
+pub(crate) fn real_modules() -> Option<PathBuf> {
     Some(workspace().join("../shared/data/modules")).filter(|path| path.is_dir())
 }
 
 /// Prints a line that is seen whether the test passes or not: the harness captures only the macros.
-pub fn announce(line: &str) {
+pub(crate) fn announce(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The directories of `root` that hold a `cmd.json`, by name.
-pub fn case_directories(root: &Path) -> Vec<(String, PathBuf)> {
+pub(crate) fn case_directories(root: &Path) -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(root).unwrap_or_else(|error| panic!("{}: {error}", root.display()));
     let mut directories: Vec<_> = entries
         .map(|entry| entry.expect("entry").path())
@@ -172,14 +173,14 @@ pub fn case_directories(root: &Path) -> Vec<(String, PathBuf)> {
 }
 
 /// The `cmd.json` of a directory.
-pub fn commands(directory: &Path) -> Value {
+pub(crate) fn commands(directory: &Path) -> Value {
     let text = fs::read_to_string(directory.join("cmd.json")).expect("cmd.json");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
 }
 
 /// The module of a directory: what `cmd.json` says, or `module` or the directory's own name, `.wasm` or
 /// `.wat`.
-pub fn module_of(directory: &Path) -> PathBuf {
+pub(crate) fn module_of(directory: &Path) -> PathBuf {
     if let Some(file) = commands(directory)["module"].as_str() {
         return directory.join(file);
     }
@@ -192,7 +193,7 @@ pub fn module_of(directory: &Path) -> PathBuf {
 }
 
 /// What is refused today, by directory name, with the feature that is missing.
-pub fn unsupported_modules() -> Vec<(String, String)> {
+pub(crate) fn unsupported_modules() -> Vec<(String, String)> {
     include_str!("../unsupported-modules.txt")
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -208,7 +209,7 @@ pub fn unsupported_modules() -> Vec<(String, String)> {
 /// Asserts what holds for every executable: no interpreter, nothing dynamic, no segment that can be
 /// both written and executed, a stack that cannot be executed.
 #[track_caller]
-pub fn check_segments(executable: &[u8]) {
+pub(crate) fn check_segments(executable: &[u8]) {
     use object::read::elf::{FileHeader, ProgramHeader};
     use object::{Endianness, elf};
     let header = elf::FileHeader64::<Endianness>::parse(executable).expect("an ELF file");
@@ -228,7 +229,7 @@ pub fn check_segments(executable: &[u8]) {
 }
 
 /// Copies a directory with everything in it.
-pub fn copy_tree(from: &Path, to: &Path) {
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("directory");
     for entry in fs::read_dir(from).expect("directory") {
         let entry = entry.expect("entry");
