@@ -419,6 +419,9 @@ fn not_readable(error: rustix::io::Errno) -> Errno {
     }
 }
 
+/// rustix takes `O_SYNC` for this.
+const DSYNC: OFlags = OFlags::from_bits_retain(linux_raw_sys::general::O_DSYNC);
+
 const FLAG_APPEND: u16 = 1;
 const FLAG_DSYNC: u16 = 2;
 const FLAG_NONBLOCK: u16 = 4;
@@ -433,7 +436,7 @@ pub(super) fn host_flags(flags: u32) -> Result<OFlags, Errno> {
     let mut host = OFlags::empty();
     for (flag, meaning) in [
         (FLAG_APPEND, OFlags::APPEND),
-        (FLAG_DSYNC, OFlags::DSYNC),
+        (FLAG_DSYNC, DSYNC),
         (FLAG_NONBLOCK, OFlags::NONBLOCK),
         (FLAG_RSYNC, OFlags::RSYNC),
         (FLAG_SYNC, OFlags::SYNC),
@@ -450,7 +453,7 @@ fn guest_flags(host: OFlags) -> u16 {
     let mut flags = 0;
     for (flag, meaning) in [
         (FLAG_APPEND, OFlags::APPEND),
-        (FLAG_DSYNC, OFlags::DSYNC),
+        (FLAG_DSYNC, DSYNC),
         (FLAG_NONBLOCK, OFlags::NONBLOCK),
         (FLAG_RSYNC, OFlags::RSYNC),
         (FLAG_SYNC, OFlags::SYNC),
