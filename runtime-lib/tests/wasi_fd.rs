@@ -20,8 +20,16 @@ fn numbers_that_are_not_open() {
     for fd in ODD_NUMBERS.into_iter().chain([4]) {
         assert_eq!(elfin_wasi_fd_write(memory, fd, 0, 0, RESULT), bad, "{fd}");
         assert_eq!(elfin_wasi_fd_read(memory, fd, 0, 0, RESULT), bad, "{fd}");
-        assert_eq!(elfin_wasi_fd_pwrite(memory, fd, 0, 0, 0, RESULT), bad, "{fd}");
-        assert_eq!(elfin_wasi_fd_pread(memory, fd, 0, 0, 0, RESULT), bad, "{fd}");
+        assert_eq!(
+            elfin_wasi_fd_pwrite(memory, fd, 0, 0, 0, RESULT),
+            bad,
+            "{fd}"
+        );
+        assert_eq!(
+            elfin_wasi_fd_pread(memory, fd, 0, 0, 0, RESULT),
+            bad,
+            "{fd}"
+        );
         assert_eq!(elfin_wasi_fd_advise(memory, fd, 0, 0, 0), bad, "{fd}");
         assert_eq!(elfin_wasi_fd_allocate(memory, fd, 0, 1), bad, "{fd}");
         assert_eq!(elfin_wasi_fd_close(memory, fd), bad, "{fd}");
@@ -29,17 +37,33 @@ fn numbers_that_are_not_open() {
         assert_eq!(elfin_wasi_fd_sync(memory, fd), bad, "{fd}");
         assert_eq!(elfin_wasi_fd_fdstat_get(memory, fd, RESULT), bad, "{fd}");
         assert_eq!(elfin_wasi_fd_fdstat_set_flags(memory, fd, 0), bad, "{fd}");
-        assert_eq!(elfin_wasi_fd_fdstat_set_rights(memory, fd, 0, 0), bad, "{fd}");
+        assert_eq!(
+            elfin_wasi_fd_fdstat_set_rights(memory, fd, 0, 0),
+            bad,
+            "{fd}"
+        );
         assert_eq!(elfin_wasi_fd_filestat_get(memory, fd, RESULT), bad, "{fd}");
         assert_eq!(elfin_wasi_fd_filestat_set_size(memory, fd, 0), bad, "{fd}");
-        assert_eq!(elfin_wasi_fd_filestat_set_times(memory, fd, 0, 0, 0), bad, "{fd}");
+        assert_eq!(
+            elfin_wasi_fd_filestat_set_times(memory, fd, 0, 0, 0),
+            bad,
+            "{fd}"
+        );
         assert_eq!(elfin_wasi_fd_prestat_get(memory, fd, RESULT), bad, "{fd}");
-        assert_eq!(elfin_wasi_fd_prestat_dir_name(memory, fd, BUFFER, 9), bad, "{fd}");
+        assert_eq!(
+            elfin_wasi_fd_prestat_dir_name(memory, fd, BUFFER, 9),
+            bad,
+            "{fd}"
+        );
         assert_eq!(elfin_wasi_fd_renumber(memory, fd, 3), bad, "{fd}");
         assert_eq!(elfin_wasi_fd_renumber(memory, 3, fd), bad, "{fd}");
         assert_eq!(elfin_wasi_fd_seek(memory, fd, 0, 0, RESULT), bad, "{fd}");
         assert_eq!(elfin_wasi_fd_tell(memory, fd, RESULT), bad, "{fd}");
-        assert_eq!(elfin_wasi_fd_readdir(memory, fd, BUFFER, 100, 0, RESULT), bad, "{fd}");
+        assert_eq!(
+            elfin_wasi_fd_readdir(memory, fd, BUFFER, 100, 0, RESULT),
+            bad,
+            "{fd}"
+        );
     }
     // The directory is still there.
     assert_eq!(guest.fdstat(3).unwrap().filetype, filetype::DIRECTORY);
@@ -48,7 +72,8 @@ fn numbers_that_are_not_open() {
 #[test]
 fn grants_have_names() {
     let (one, two) = (tempdir(), tempdir());
-    let mut guest = Guest::with_grants(&[(one.path(), "/", false), (two.path(), "some/where", true)]);
+    let mut guest =
+        Guest::with_grants(&[(one.path(), "/", false), (two.path(), "some/where", true)]);
     let memory = guest.memory();
     guest.put(RESULT, &[0xaa; 8]);
     assert_eq!(elfin_wasi_fd_prestat_get(memory, 3, RESULT), 0);
@@ -56,24 +81,46 @@ fn grants_have_names() {
     assert_eq!(elfin_wasi_fd_prestat_get(memory, 4, RESULT), 0);
     assert_eq!(guest.u32(RESULT + 4), 10);
     guest.put(BUFFER, &[0xaa; 12]);
-    assert_eq!(elfin_wasi_fd_prestat_dir_name(memory, 4, BUFFER, 9), Errno::NameTooLong as i32);
+    assert_eq!(
+        elfin_wasi_fd_prestat_dir_name(memory, 4, BUFFER, 9),
+        Errno::NameTooLong as i32
+    );
     assert_eq!(guest.bytes(BUFFER, 1), [0xaa]);
     assert_eq!(elfin_wasi_fd_prestat_dir_name(memory, 4, BUFFER, 12), 0);
     assert_eq!(guest.bytes(BUFFER, 12), b"some/where\xaa\xaa");
-    assert_eq!(elfin_wasi_fd_prestat_dir_name(memory, 4, SIZE - 9, 10), Errno::Fault as i32);
-    assert_eq!(elfin_wasi_fd_prestat_get(memory, 4, SIZE - 7), Errno::Fault as i32);
+    assert_eq!(
+        elfin_wasi_fd_prestat_dir_name(memory, 4, SIZE - 9, 10),
+        Errno::Fault as i32
+    );
+    assert_eq!(
+        elfin_wasi_fd_prestat_get(memory, 4, SIZE - 7),
+        Errno::Fault as i32
+    );
     for fd in [0, 1, 2, 5] {
-        assert_eq!(elfin_wasi_fd_prestat_get(memory, fd, RESULT), Errno::BadF as i32, "{fd}");
+        assert_eq!(
+            elfin_wasi_fd_prestat_get(memory, fd, RESULT),
+            Errno::BadF as i32,
+            "{fd}"
+        );
     }
     // What is opened through a grant is none; what a grant is moved to is.
     let fd = guest.open_dir(".").unwrap();
-    assert_eq!(elfin_wasi_fd_prestat_get(memory, fd, RESULT), Errno::BadF as i32);
+    assert_eq!(
+        elfin_wasi_fd_prestat_get(memory, fd, RESULT),
+        Errno::BadF as i32
+    );
     assert_eq!(elfin_wasi_fd_renumber(memory, 4, fd), 0);
-    assert_eq!(elfin_wasi_fd_prestat_get(memory, 4, RESULT), Errno::BadF as i32);
+    assert_eq!(
+        elfin_wasi_fd_prestat_get(memory, 4, RESULT),
+        Errno::BadF as i32
+    );
     assert_eq!(elfin_wasi_fd_prestat_get(memory, fd, RESULT), 0);
     assert_eq!(guest.u32(RESULT + 4), 10);
     let stat = guest.fdstat(3).unwrap();
-    assert_eq!((stat.base, stat.inheriting, stat.flags), (rights::DIRECTORY, rights::DIRECTORY | rights::FILE, 0));
+    assert_eq!(
+        (stat.base, stat.inheriting, stat.flags),
+        (rights::DIRECTORY, rights::DIRECTORY | rights::FILE, 0)
+    );
     let stat = guest.fdstat(fd).unwrap();
     assert_eq!((stat.base | stat.inheriting) & rights::MUTATION, 0);
 }
@@ -113,7 +160,10 @@ fn the_table_ends_somewhere() {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     rustix::process::setrlimit(
         rustix::process::Resource::Nofile,
-        rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum },
+        rustix::process::Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
     )
     .unwrap();
     let room = limit.maximum.unwrap_or(u64::MAX);
@@ -161,23 +211,45 @@ fn data_goes_where_it_should() {
     guest.put(0x9001, b"abc");
     guest.put(0xa000, b"defg");
     guest.iovecs(BUFFER + 1, &[(0x9001, 3), (0, 0), (0xa000, 4)]);
-    assert_eq!(elfin_wasi_fd_write(memory, fd, BUFFER + 1, 3, RESULT + 3), 0);
+    assert_eq!(
+        elfin_wasi_fd_write(memory, fd, BUFFER + 1, 3, RESULT + 3),
+        0
+    );
     assert_eq!(guest.u32(RESULT + 3), 7);
-    assert_eq!(elfin_wasi_fd_pwrite(memory, fd, BUFFER + 1, 1, 5, RESULT), 0);
-    assert_eq!(fs::read(directory.path().join("file")).unwrap(), b"abcdeabc");
+    assert_eq!(
+        elfin_wasi_fd_pwrite(memory, fd, BUFFER + 1, 1, 5, RESULT),
+        0
+    );
+    assert_eq!(
+        fs::read(directory.path().join("file")).unwrap(),
+        b"abcdeabc"
+    );
     assert_eq!(guest.seek(fd, 0, 1), Ok(7));
     assert_eq!(guest.seek(fd, -2, 2), Ok(6));
     assert_eq!(guest.read(fd, 100).unwrap(), b"bc");
     guest.iovecs(BUFFER, &[(0x9000, 2), (0xb000, 2)]);
     assert_eq!(elfin_wasi_fd_pread(memory, fd, BUFFER, 2, 1, RESULT), 0);
-    assert_eq!((guest.u32(RESULT), guest.bytes(0x9000, 2), guest.bytes(0xb000, 2)), (4, &b"bc"[..], &b"de"[..]));
+    assert_eq!(
+        (
+            guest.u32(RESULT),
+            guest.bytes(0x9000, 2),
+            guest.bytes(0xb000, 2)
+        ),
+        (4, &b"bc"[..], &b"de"[..])
+    );
     assert_eq!(guest.seek(fd, 0, 1), Ok(8));
     assert_eq!(guest.seek(fd, -9, 1), err(Errno::Inval));
     assert_eq!(guest.seek(fd, i64::MIN, 0), err(Errno::Inval));
     assert_eq!(guest.seek(fd, 0, 3), err(Errno::Inval));
     assert_eq!(guest.seek(fd, 1 << 40, 0), Ok(1 << 40));
-    assert_eq!(elfin_wasi_fd_pread(memory, fd, BUFFER, 2, u64::MAX, RESULT), Errno::Inval as i32);
-    assert_eq!(elfin_wasi_fd_pwrite(memory, fd, BUFFER, 2, 1 << 63, RESULT), Errno::Inval as i32);
+    assert_eq!(
+        elfin_wasi_fd_pread(memory, fd, BUFFER, 2, u64::MAX, RESULT),
+        Errno::Inval as i32
+    );
+    assert_eq!(
+        elfin_wasi_fd_pwrite(memory, fd, BUFFER, 2, 1 << 63, RESULT),
+        Errno::Inval as i32
+    );
     // Nothing at all is written, and well.
     assert_eq!(elfin_wasi_fd_write(memory, fd, 0, 0, RESULT), 0);
     assert_eq!(guest.u32(RESULT), 0);
@@ -193,10 +265,22 @@ fn iovecs_at_their_limits() {
     let memory = guest.memory();
     let (fault, inval) = (Errno::Fault as i32, Errno::Inval as i32);
     let both = |iovecs, count, result, expected| {
-        assert_eq!(elfin_wasi_fd_write(memory, fd, iovecs, count, result), expected);
-        assert_eq!(elfin_wasi_fd_read(memory, fd, iovecs, count, result), expected);
-        assert_eq!(elfin_wasi_fd_pwrite(memory, fd, iovecs, count, 0, result), expected);
-        assert_eq!(elfin_wasi_fd_pread(memory, fd, iovecs, count, 0, result), expected);
+        assert_eq!(
+            elfin_wasi_fd_write(memory, fd, iovecs, count, result),
+            expected
+        );
+        assert_eq!(
+            elfin_wasi_fd_read(memory, fd, iovecs, count, result),
+            expected
+        );
+        assert_eq!(
+            elfin_wasi_fd_pwrite(memory, fd, iovecs, count, 0, result),
+            expected
+        );
+        assert_eq!(
+            elfin_wasi_fd_pread(memory, fd, iovecs, count, 0, result),
+            expected
+        );
     };
     both(u32::MAX - 3, 1, RESULT, fault);
     both(SIZE - 7, 1, RESULT, fault);
@@ -223,7 +307,10 @@ fn iovecs_at_their_limits() {
         both(BUFFER, 1, result, fault);
     }
     assert_eq!(guest.seek(fd, 0, 1), Ok(0));
-    assert_eq!(fs::read(directory.path().join("file")).unwrap(), b"0123456789");
+    assert_eq!(
+        fs::read(directory.path().join("file")).unwrap(),
+        b"0123456789"
+    );
     // 1,024 are allowed, also at the very end of the memory; they may overlap each other.
     let at = SIZE - 1024 * 8;
     guest.iovecs(at, &vec![(0x9000, 1); 1024]);
@@ -233,7 +320,7 @@ fn iovecs_at_their_limits() {
     // The result inside the data, the data over the iovecs: each iovec counts as it was read first.
     guest.iovecs(BUFFER, &[(BUFFER, 8), (BUFFER + 8, 2)]);
     assert_eq!(elfin_wasi_fd_read(memory, fd, BUFFER, 2, BUFFER + 2), 0);
-    assert_eq!(guest.bytes(BUFFER, 10), b"01\x0a\0\0\06789");
+    assert_eq!(guest.bytes(BUFFER, 10), b"01\x0a\x00\x00\x006789");
     // No memory at all.
     // SAFETY: null.
     let none = unsafe { elfin_runtime::guest::Memory::new(core::ptr::null()) };
@@ -251,14 +338,26 @@ fn a_memory_of_four_gigabytes_has_no_end_inside() {
     let fd = guest.adopt(one, filetype::SOCKET_STREAM, rights::SOCKET);
     guest.iovecs(u32::MAX - 7, &[(u32::MAX, 1)]);
     let memory = guest.memory();
-    assert_eq!(elfin_wasi_fd_write(memory, fd, u32::MAX - 7, 1, u32::MAX - 3), 0);
+    assert_eq!(
+        elfin_wasi_fd_write(memory, fd, u32::MAX - 7, 1, u32::MAX - 3),
+        0
+    );
     assert_eq!(guest.u32(u32::MAX - 3), 1);
-    assert_eq!(elfin_wasi_fd_write(memory, fd, u32::MAX - 6, 1, 0), Errno::Fault as i32);
+    assert_eq!(
+        elfin_wasi_fd_write(memory, fd, u32::MAX - 6, 1, 0),
+        Errno::Fault as i32
+    );
     guest.iovecs(0, &[(u32::MAX, 2)]);
-    assert_eq!(elfin_wasi_fd_write(memory, fd, 0, 1, 100), Errno::Fault as i32);
+    assert_eq!(
+        elfin_wasi_fd_write(memory, fd, 0, 1, 100),
+        Errno::Fault as i32
+    );
     guest.iovecs(0, &[(1, u32::MAX)]);
     drop(two);
-    assert_eq!(elfin_wasi_fd_write(memory, fd, 0, 1, 100), Errno::Pipe as i32);
+    assert_eq!(
+        elfin_wasi_fd_write(memory, fd, 0, 1, 100),
+        Errno::Pipe as i32
+    );
 }
 
 #[test]
@@ -266,15 +365,26 @@ fn rights_are_checked_and_only_shrink() {
     let directory = tempdir();
     fs::write(directory.path().join("file"), "text").unwrap();
     let mut guest = Guest::in_directory(&directory);
-    let fd = guest.path_open(3, 0, "file", 0, rights::FILE, 0, 0).unwrap();
+    let fd = guest
+        .path_open(3, 0, "file", 0, rights::FILE, 0, 0)
+        .unwrap();
     let memory = guest.memory();
     let refused = Errno::NotCapable as i32;
     let keep = rights::FD_SEEK | rights::FD_READ;
     assert_eq!(elfin_wasi_fd_fdstat_set_rights(memory, fd, keep, 0), 0);
     assert_eq!(guest.fdstat(fd).unwrap().base, keep);
-    assert_eq!(elfin_wasi_fd_fdstat_set_rights(memory, fd, keep | rights::FD_WRITE, 0), refused);
-    assert_eq!(elfin_wasi_fd_fdstat_set_rights(memory, fd, keep, 1), refused);
-    assert_eq!(elfin_wasi_fd_fdstat_set_rights(memory, fd, u64::MAX, u64::MAX), refused);
+    assert_eq!(
+        elfin_wasi_fd_fdstat_set_rights(memory, fd, keep | rights::FD_WRITE, 0),
+        refused
+    );
+    assert_eq!(
+        elfin_wasi_fd_fdstat_set_rights(memory, fd, keep, 1),
+        refused
+    );
+    assert_eq!(
+        elfin_wasi_fd_fdstat_set_rights(memory, fd, u64::MAX, u64::MAX),
+        refused
+    );
     assert_eq!(guest.fdstat(fd).unwrap().base, keep);
     assert_eq!(guest.read(fd, 9).unwrap(), b"text");
     // The right to seek includes the right to tell.
@@ -289,8 +399,14 @@ fn rights_are_checked_and_only_shrink() {
     assert_eq!(elfin_wasi_fd_fdstat_set_flags(memory, fd, 1), refused);
     assert_eq!(elfin_wasi_fd_filestat_get(memory, fd, RESULT), refused);
     assert_eq!(elfin_wasi_fd_filestat_set_size(memory, fd, 0), refused);
-    assert_eq!(elfin_wasi_fd_filestat_set_times(memory, fd, 0, 0, 0), refused);
-    assert_eq!(elfin_wasi_fd_fdstat_set_rights(memory, fd, rights::FD_TELL, 0), refused);
+    assert_eq!(
+        elfin_wasi_fd_filestat_set_times(memory, fd, 0, 0, 0),
+        refused
+    );
+    assert_eq!(
+        elfin_wasi_fd_fdstat_set_rights(memory, fd, rights::FD_TELL, 0),
+        refused
+    );
     assert_eq!(elfin_wasi_fd_fdstat_set_rights(memory, fd, 0, 0), 0);
     assert_eq!(guest.seek(fd, 0, 1), err(Errno::NotCapable));
     assert_eq!(guest.seek(fd, 0, 0), err(Errno::NotCapable));
@@ -310,12 +426,18 @@ fn rights_are_checked_and_only_shrink() {
         assert_eq!(code, refused, "{name}");
     }
     assert_eq!(elfin_wasi_fd_sync(memory, 3), 0);
-    assert_eq!(elfin_wasi_fd_filestat_set_times(memory, 3, 1, 2_000_000_000, 5), 0);
+    assert_eq!(
+        elfin_wasi_fd_filestat_set_times(memory, 3, 1, 2_000_000_000, 5),
+        0
+    );
     assert_eq!(guest.fd_filestat(3).unwrap().mtim, 2_000_000_000);
     // A directory without rights is still a directory.
     assert_eq!(elfin_wasi_fd_fdstat_set_rights(memory, 3, 0, 0), 0);
     assert_eq!(guest.stat(0, "file"), err(Errno::NotCapable));
-    assert_eq!(elfin_wasi_fd_readdir(memory, 3, BUFFER, 100, 0, RESULT), refused);
+    assert_eq!(
+        elfin_wasi_fd_readdir(memory, 3, BUFFER, 100, 0, RESULT),
+        refused
+    );
 }
 
 #[test]
@@ -331,11 +453,15 @@ fn flags_come_back_and_can_be_switched() {
         (sync, sync | rsync | dsync),
         (append | nonblock | sync, 31),
     ] {
-        let fd = guest.path_open(3, 0, "file", CREAT, rights::FILE, 0, asked).unwrap();
+        let fd = guest
+            .path_open(3, 0, "file", CREAT, rights::FILE, 0, asked)
+            .unwrap();
         assert_eq!(guest.fdstat(fd).unwrap().flags, expected as u16, "{asked}");
         guest.close(fd).unwrap();
     }
-    let fd = guest.path_open(3, 0, "file", CREAT, rights::FILE, 0, append).unwrap();
+    let fd = guest
+        .path_open(3, 0, "file", CREAT, rights::FILE, 0, append)
+        .unwrap();
     let memory = guest.memory();
     guest.write(fd, b"12").unwrap();
     guest.seek(fd, 0, 0).unwrap();
@@ -345,15 +471,27 @@ fn flags_come_back_and_can_be_switched() {
     guest.seek(fd, 0, 0).unwrap();
     guest.write(fd, b"56").unwrap();
     assert_eq!(fs::read(directory.path().join("file")).unwrap(), b"5634");
-    assert_eq!(elfin_wasi_fd_fdstat_set_flags(memory, fd, append | nonblock), 0);
+    assert_eq!(
+        elfin_wasi_fd_fdstat_set_flags(memory, fd, append | nonblock),
+        0
+    );
     assert_eq!(guest.fdstat(fd).unwrap().flags, 5);
-    assert_eq!(elfin_wasi_fd_fdstat_set_flags(memory, fd, sync), Errno::NotSup as i32);
-    assert_eq!(elfin_wasi_fd_fdstat_set_flags(memory, fd, 32), Errno::Inval as i32);
+    assert_eq!(
+        elfin_wasi_fd_fdstat_set_flags(memory, fd, sync),
+        Errno::NotSup as i32
+    );
+    assert_eq!(
+        elfin_wasi_fd_fdstat_set_flags(memory, fd, 32),
+        Errno::Inval as i32
+    );
     assert_eq!(guest.fdstat(fd).unwrap().flags, 5);
     // Padding of the record is zero.
     guest.put(RESULT, &[0xaa; 24]);
     guest.fdstat(fd).unwrap();
-    assert_eq!((guest.bytes(RESULT + 1, 1), guest.bytes(RESULT + 4, 4)), (&[0][..], &[0; 4][..]));
+    assert_eq!(
+        (guest.bytes(RESULT + 1, 1), guest.bytes(RESULT + 4, 4)),
+        (&[0][..], &[0; 4][..])
+    );
 }
 
 #[test]
@@ -366,30 +504,76 @@ fn attributes_of_open_files() {
     assert_eq!(elfin_wasi_fd_allocate(memory, fd, 90, 20), 0);
     let host = fs::metadata(directory.path().join("file")).unwrap();
     let stat = guest.fd_filestat(fd).unwrap();
-    assert_eq!((stat.size, stat.dev, stat.ino, stat.nlink), (110, host.dev(), host.ino(), 1));
+    assert_eq!(
+        (stat.size, stat.dev, stat.ino, stat.nlink),
+        (110, host.dev(), host.ino(), 1)
+    );
     assert_eq!(stat.filetype, filetype::REGULAR_FILE);
-    assert_eq!(stat.ctim, host.ctime() as u64 * 1_000_000_000 + host.ctime_nsec() as u64);
-    assert_eq!(elfin_wasi_fd_filestat_set_size(memory, fd, u64::MAX), Errno::Inval as i32);
-    assert_eq!(elfin_wasi_fd_allocate(memory, fd, 0, 0), Errno::Inval as i32);
-    assert_eq!(elfin_wasi_fd_allocate(memory, fd, u64::MAX, 1), Errno::Inval as i32);
-    assert_eq!(elfin_wasi_fd_allocate(memory, fd, 0, u64::MAX), Errno::Inval as i32);
+    assert_eq!(
+        stat.ctim,
+        host.ctime() as u64 * 1_000_000_000 + host.ctime_nsec() as u64
+    );
+    assert_eq!(
+        elfin_wasi_fd_filestat_set_size(memory, fd, u64::MAX),
+        Errno::Inval as i32
+    );
+    assert_eq!(
+        elfin_wasi_fd_allocate(memory, fd, 0, 0),
+        Errno::Inval as i32
+    );
+    assert_eq!(
+        elfin_wasi_fd_allocate(memory, fd, u64::MAX, 1),
+        Errno::Inval as i32
+    );
+    assert_eq!(
+        elfin_wasi_fd_allocate(memory, fd, 0, u64::MAX),
+        Errno::Inval as i32
+    );
     assert!(elfin_wasi_fd_allocate(memory, fd, i64::MAX as u64, i64::MAX as u64) != 0);
     assert_eq!(guest.fd_filestat(fd).unwrap().size, 110);
     for advice in 0..6 {
-        assert_eq!(elfin_wasi_fd_advise(memory, fd, 10, 50, advice), 0, "{advice}");
+        assert_eq!(
+            elfin_wasi_fd_advise(memory, fd, 10, 50, advice),
+            0,
+            "{advice}"
+        );
     }
-    assert_eq!(elfin_wasi_fd_advise(memory, fd, 10, 50, 6), Errno::Inval as i32);
-    assert_eq!(elfin_wasi_fd_advise(memory, fd, 0, u64::MAX, 0), Errno::Inval as i32);
-    assert_eq!(elfin_wasi_fd_advise(memory, fd, 1 << 63, 1, 0), Errno::Inval as i32);
+    assert_eq!(
+        elfin_wasi_fd_advise(memory, fd, 10, 50, 6),
+        Errno::Inval as i32
+    );
+    assert_eq!(
+        elfin_wasi_fd_advise(memory, fd, 0, u64::MAX, 0),
+        Errno::Inval as i32
+    );
+    assert_eq!(
+        elfin_wasi_fd_advise(memory, fd, 1 << 63, 1, 0),
+        Errno::Inval as i32
+    );
     assert_eq!(elfin_wasi_fd_filestat_set_times(memory, fd, 5, 6, 5), 0);
     let stat = guest.fd_filestat(fd).unwrap();
     assert_eq!((stat.atim, stat.mtim), (5, 6));
     for flags in [3, 12, 16] {
-        assert_eq!(elfin_wasi_fd_filestat_set_times(memory, fd, 1, 1, flags), Errno::Inval as i32);
+        assert_eq!(
+            elfin_wasi_fd_filestat_set_times(memory, fd, 1, 1, flags),
+            Errno::Inval as i32
+        );
     }
-    assert_eq!(elfin_wasi_fd_filestat_set_times(memory, fd, u64::MAX, u64::MAX, 5), 0);
-    assert_eq!((elfin_wasi_fd_sync(memory, fd), elfin_wasi_fd_datasync(memory, fd)), (0, 0));
-    assert_eq!(elfin_wasi_fd_filestat_get(memory, fd, SIZE - 63), Errno::Fault as i32);
+    assert_eq!(
+        elfin_wasi_fd_filestat_set_times(memory, fd, u64::MAX, u64::MAX, 5),
+        0
+    );
+    assert_eq!(
+        (
+            elfin_wasi_fd_sync(memory, fd),
+            elfin_wasi_fd_datasync(memory, fd)
+        ),
+        (0, 0)
+    );
+    assert_eq!(
+        elfin_wasi_fd_filestat_get(memory, fd, SIZE - 63),
+        Errno::Fault as i32
+    );
     assert_eq!(elfin_wasi_fd_filestat_get(memory, fd, SIZE - 64), 0);
 }
 
@@ -400,8 +584,14 @@ fn standard_streams_need_no_setup() {
     assert_eq!(elfin_wasi_fd_write(memory, 1, 0, 0, RESULT), 0);
     assert_eq!(elfin_wasi_fd_write(memory, 2, 0, 0, RESULT), 0);
     assert_eq!(elfin_wasi_fd_read(memory, 0, 0, 0, RESULT), 0);
-    assert_eq!(elfin_wasi_fd_write(memory, 0, 0, 0, RESULT), Errno::NotCapable as i32);
-    assert_eq!(elfin_wasi_fd_read(memory, 1, 0, 0, RESULT), Errno::NotCapable as i32);
+    assert_eq!(
+        elfin_wasi_fd_write(memory, 0, 0, 0, RESULT),
+        Errno::NotCapable as i32
+    );
+    assert_eq!(
+        elfin_wasi_fd_read(memory, 1, 0, 0, RESULT),
+        Errno::NotCapable as i32
+    );
     for fd in 0..3 {
         let stat = guest.fdstat(fd).unwrap();
         assert_ne!(stat.base & (rights::FD_READ | rights::FD_WRITE), 0);
@@ -416,10 +606,16 @@ fn a_character_device_that_can_not_seek_is_a_terminal() {
     let tells = rights::FD_SEEK | rights::FD_TELL;
     let null = guest.open("null", 0).unwrap();
     let stat = guest.fdstat(null).unwrap();
-    assert_eq!((stat.filetype, stat.base & tells), (filetype::CHARACTER_DEVICE, tells));
+    assert_eq!(
+        (stat.filetype, stat.base & tells),
+        (filetype::CHARACTER_DEVICE, tells)
+    );
     if let Ok(terminal) = guest.open("ptmx", 0) {
         let stat = guest.fdstat(terminal).unwrap();
-        assert_eq!((stat.filetype, stat.base & tells), (filetype::CHARACTER_DEVICE, 0));
+        assert_eq!(
+            (stat.filetype, stat.base & tells),
+            (filetype::CHARACTER_DEVICE, 0)
+        );
     }
 }
 
@@ -432,10 +628,21 @@ struct Entry {
 
 fn readdir(guest: &mut Guest, fd: u32, len: u32, cookie: u64) -> Result<(Vec<Entry>, u32), i32> {
     guest.put(BUFFER, &vec![0xaa; len as usize + 8]);
-    outcome(elfin_wasi_fd_readdir(guest.memory(), fd, BUFFER, len, cookie, RESULT))?;
+    outcome(elfin_wasi_fd_readdir(
+        guest.memory(),
+        fd,
+        BUFFER,
+        len,
+        cookie,
+        RESULT,
+    ))?;
     let used = guest.u32(RESULT);
     assert!(used <= len);
-    assert_eq!(guest.bytes(BUFFER + used, 8), [0xaa; 8], "written beyond the end");
+    assert_eq!(
+        guest.bytes(BUFFER + used, 8),
+        [0xaa; 8],
+        "written beyond the end"
+    );
     let (mut entries, mut at) = (Vec::new(), 0);
     while used - at >= 24 {
         let name_len = guest.u32(BUFFER + at + 16);
@@ -457,7 +664,10 @@ fn readdir(guest: &mut Guest, fd: u32, len: u32, cookie: u64) -> Result<(Vec<Ent
 #[test]
 fn directories_are_read_in_pieces_of_any_size() {
     let directory = tempdir();
-    let mut expected = vec![(".".to_owned(), filetype::DIRECTORY), ("..".to_owned(), filetype::DIRECTORY)];
+    let mut expected = vec![
+        (".".to_owned(), filetype::DIRECTORY),
+        ("..".to_owned(), filetype::DIRECTORY),
+    ];
     for index in 0..300 {
         let name = format!("{index:0width$}", width = index % 200 + 3);
         fs::write(directory.path().join(&name), "").unwrap();
@@ -489,7 +699,8 @@ fn directories_are_read_in_pieces_of_any_size() {
                 let (entries, used) = readdir(&mut guest, fd, len, cookie).unwrap();
                 for entry in &entries {
                     if entry.name != ".." {
-                        let host = fs::symlink_metadata(directory.path().join(&entry.name)).unwrap();
+                        let host =
+                            fs::symlink_metadata(directory.path().join(&entry.name)).unwrap();
                         assert_eq!(entry.ino, host.ino());
                     }
                     seen.push((entry.name.clone(), entry.filetype));
@@ -521,17 +732,40 @@ fn short_buffers_get_the_beginning() {
     }
     let memory = guest.memory();
     let fault = Errno::Fault as i32;
-    assert_eq!(elfin_wasi_fd_readdir(memory, 3, SIZE - 10, 11, 0, RESULT), fault);
-    assert_eq!(elfin_wasi_fd_readdir(memory, 3, BUFFER, u32::MAX, 0, RESULT), fault);
-    assert_eq!(elfin_wasi_fd_readdir(memory, 3, BUFFER, 10, 0, SIZE - 3), fault);
-    assert_eq!(elfin_wasi_fd_readdir(memory, 3, SIZE - 10, 10, 0, RESULT), 0);
+    assert_eq!(
+        elfin_wasi_fd_readdir(memory, 3, SIZE - 10, 11, 0, RESULT),
+        fault
+    );
+    assert_eq!(
+        elfin_wasi_fd_readdir(memory, 3, BUFFER, u32::MAX, 0, RESULT),
+        fault
+    );
+    assert_eq!(
+        elfin_wasi_fd_readdir(memory, 3, BUFFER, 10, 0, SIZE - 3),
+        fault
+    );
+    assert_eq!(
+        elfin_wasi_fd_readdir(memory, 3, SIZE - 10, 10, 0, RESULT),
+        0
+    );
     // Cookies from nowhere.
-    assert_eq!(elfin_wasi_fd_readdir(memory, 3, BUFFER, 100, u64::MAX, RESULT), Errno::Inval as i32);
-    assert_eq!(elfin_wasi_fd_readdir(memory, 3, BUFFER, 100, 1 << 63, RESULT), Errno::Inval as i32);
+    assert_eq!(
+        elfin_wasi_fd_readdir(memory, 3, BUFFER, 100, u64::MAX, RESULT),
+        Errno::Inval as i32
+    );
+    assert_eq!(
+        elfin_wasi_fd_readdir(memory, 3, BUFFER, 100, 1 << 63, RESULT),
+        Errno::Inval as i32
+    );
     for cookie in [i64::MAX as u64, 1 << 40, 12345] {
         let code = elfin_wasi_fd_readdir(memory, 3, BUFFER, 100, cookie, RESULT);
         assert!(code == 0 || code == Errno::Inval as i32, "{cookie}: {code}");
     }
-    let file = guest.path_open(3, 0, "name", 0, rights::FD_READ | rights::FD_READDIR, 0, 0).unwrap();
-    assert_eq!(readdir(&mut guest, file, 100, 0).err(), Some(Errno::NotDir as i32));
+    let file = guest
+        .path_open(3, 0, "name", 0, rights::FD_READ | rights::FD_READDIR, 0, 0)
+        .unwrap();
+    assert_eq!(
+        readdir(&mut guest, file, 100, 0).err(),
+        Some(Errno::NotDir as i32)
+    );
 }
