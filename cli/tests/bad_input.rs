@@ -247,25 +247,32 @@ fn linked_module_without_the_export() {
 
 #[test]
 fn a_million_functions() {
-    let count: u32 = 1_000_000;
-    let mut functions = Vec::new();
-    leb(count, &mut functions);
-    functions.extend(std::iter::repeat_n(0, count as usize));
-    let mut code = Vec::new();
-    leb(count, &mut code);
-    code.extend(b"\x02\x00\x0b".repeat(count as usize));
-    let exports = section(7, b"\x01\x06_start\x00\x00");
+    // All of them in a table, so that all must be kept; the first calls through it.
+    let functions = |count: u32| {
+        let mut types = Vec::new();
+        leb(count, &mut types);
+        types.extend(std::iter::repeat_n(0, count as usize));
+        let mut table = vec![1, 0x70, 0];
+        leb(count, &mut table);
+        let mut elements = b"\x01\x00\x41\x00\x0b".to_vec();
+        leb(count, &mut elements);
+        (0..count).for_each(|index| leb(index, &mut elements));
+        let mut code = Vec::new();
+        leb(count, &mut code);
+        code.extend(b"\x07\x00\x41\x01\x11\x00\x00\x0b");
+        code.extend(b"\x02\x00\x0b".repeat(count as usize - 1));
+        let exports = section(7, b"\x01\x06_start\x00\x00");
+        let head = [self::types(), section(3, &types), section(4, &table), exports];
+        module(&[&head[..], &[section(9, &elements), section(10, &code)]].concat())
+    };
     // Built or refused: within the bounds that `build` checks.
-    let bytes = module(&[types(), section(3, &functions), exports, section(10, &code)]);
-    let (built, _scratch) = build(&bytes, &["-O", "0"]);
+    let (built, _scratch) = build(&functions(1_000_000), &["-O", "0"]);
     if built.code() == 1 {
         assert!(built.stderr.contains("limit exceeded"), "{}", built.stderr);
     }
+    runs(&functions(10_000)).0.expect_code(0);
     // One more than any engine takes.
-    let mut functions = Vec::new();
-    leb(count + 1, &mut functions);
-    functions.extend(std::iter::repeat_n(0, count as usize + 1));
-    refused(&module(&[types(), section(3, &functions)]), &["functions"]);
+    refused(&functions(1_000_001), &["functions"]);
 }
 
 #[test]

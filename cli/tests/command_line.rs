@@ -400,6 +400,45 @@ fn time_and_map() {
     assert!(scratch.path().join("m-riscv64").is_file());
 }
 
+/// A module that takes some seconds to build on one thread.
+fn long_build() -> String {
+    let function = |index: usize| {
+        let operations = "(local.set 0 (i32.xor (i32.mul (local.get 0) (i32.const 77)) (local.get 1)))
+            (local.set 1 (i32.rotl (local.get 0) (i32.const 5)))\n"
+            .repeat(500);
+        format!(
+            "(func $f{index} (param i32 i32) (result i32) {operations} (local.get 1))
+             (elem declare func $f{index})"
+        )
+    };
+    let count = if cfg!(debug_assertions) { 300 } else { 900 };
+    let functions: String = (0..count).map(function).collect();
+    let calls: String =
+        (0..count).map(|index| format!("(drop (call $f{index} (i32.const 1) (i32.const 2)))")).collect();
+    format!("(module {functions} (func (export \"_start\") {calls}))")
+}
+
+#[test]
+fn progress_is_shown_on_a_terminal_after_a_while() {
+    let scratch = scratch(&["hello.wat"]);
+    fs::write(scratch.path().join("long.wat"), long_build()).expect("module");
+    let on_terminal = |line: &str| {
+        // `script` runs it on a terminal of its own, and copies that to its standard output.
+        let mut command = Command::new("script");
+        let line = format!("{} {line}", env!("CARGO_BIN_EXE_elfin"));
+        command.args(["-qefc", &line, "/dev/null"]).env("TERM", "xterm").current_dir(scratch.path());
+        finish(command, None, BUILD_TIME)
+    };
+    let long = on_terminal("build long.wat -j 1 --target x86_64");
+    let text = long.expect_code(0).text();
+    assert!(text.contains("long.wat for x86_64 [") && text.contains(" functions"), "{:?}: {text:?}", long.time);
+    let short = on_terminal("build hello.wat");
+    assert_eq!(short.expect_code(0).text(), "");
+    // The same in a pipe.
+    let silent = run_elfin(scratch.path(), "build long.wat -j 1 --target x86_64");
+    assert!(silent.expect_code(0).stderr.is_empty(), "{}", silent.stderr);
+}
+
 #[test]
 fn invoke() {
     let (ran, scratch) = build_and_run("add.wat", "--invoke add", &["2", "40"]);

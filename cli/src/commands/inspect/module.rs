@@ -123,8 +123,9 @@ fn is_provided(types: TypesRef<'_>, import: &wasmparser::Import<'_>) -> bool {
 
 /// Features without which the module is not valid.
 fn features_used(binary: &[u8]) -> Vec<String> {
-    // Not features that a module uses, but details of how others are encoded or made.
-    const DETAILS: [&str; 4] = ["FLOATS", "GC_TYPES", "CALL_INDIRECT_OVERLONG", "BULK_MEMORY_OPT"];
+    // Not features beyond 1.0 that a module uses, but part of 1.0, or details of how others are encoded.
+    const DETAILS: [&str; 5] =
+        ["FLOATS", "MUTABLE_GLOBAL", "GC_TYPES", "CALL_INDIRECT_OVERLONG", "BULK_MEMORY_OPT"];
     let of_modules = |name: &str| !DETAILS.contains(&name) && !name.starts_with("CM") && name != "COMPONENT_MODEL";
     let all: Vec<_> = WasmFeatures::all().iter_names().filter(|(name, _)| of_modules(name)).collect();
     needed_of(&all, binary)
