@@ -82,7 +82,7 @@ pub(crate) fn mark_live(
     while let Some(id) = work.pop() {
         let section = objects.section(id);
         for relocation in section.relocations() {
-            let problem = match resolved.target(relocation.symbol) {
+            let problem = match resolved.meaning(objects, &relocation).0 {
                 Target::Absolute(_) | Target::WeakZero | Target::Linker(_) => continue,
                 Target::Section(target, _) => {
                     if objects.section(target).kind != Kind::Dropped

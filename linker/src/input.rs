@@ -7,6 +7,7 @@
 //! Format: <https://gabi.xinuos.com/elf/> ("gABI" below).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use object::LittleEndian as LE;
 use object::elf;
@@ -151,6 +152,8 @@ pub(crate) struct Objects<'a> {
     pub sections: Vec<Section<'a>>,
     pub symbols: Vec<Symbol<'a>>,
     pub groups: Vec<Group<'a>>,
+    /// Constant pools that were taken apart: a section for each entry.
+    pub pools: HashMap<SectionId, Vec<SectionId>>,
     pub arch: &'static dyn Arch,
     /// `e_flags` of the executable.
     pub flags: u32,
@@ -174,6 +177,14 @@ impl<'a> Objects<'a> {
         (0..self.sections.len() as u32).map(SectionId)
     }
 
+    /// The entry, and the offset in it, that an offset in a pool means.
+    pub(crate) fn entry_at(&self, pool: SectionId, offset: u64) -> Option<(SectionId, u64)> {
+        let entries = self.pools.get(&pool)?;
+        let size = self.section(pool).entry_size;
+        let entry = entries.get(usize::try_from(offset / size).ok()?)?;
+        Some((*entry, offset % size))
+    }
+
     /// How errors call a symbol: its own name or, for one without, its section's.
     pub(crate) fn symbol_name(&self, id: SymbolId) -> String {
         let symbol = self.symbol(id);
@@ -195,6 +206,7 @@ pub(crate) fn read_inputs<'a>(
         sections: Vec::new(),
         symbols: Vec::new(),
         groups: Vec::new(),
+        pools: HashMap::new(),
         arch: &arch::x86_64::X86_64,
         flags: 0,
     };
@@ -219,6 +231,7 @@ pub(crate) fn read_inputs<'a>(
             },
         });
         let (sections, symbols) = (objects.sections.len(), objects.symbols.len());
+        objects.arch = reader.arch;
         reader.read(&mut objects)?;
         let (sections, symbols) = (
             sections..objects.sections.len(),
@@ -226,12 +239,11 @@ pub(crate) fn read_inputs<'a>(
         );
         merge::split_pools(&mut objects, sections, symbols, &mut pool);
     }
-    let Some((arch, flags)) = arch else {
+    let Some((_, flags)) = arch else {
         return Err(Error::Options {
             what: "there is no object to link".into(),
         });
     };
-    objects.arch = arch;
     objects.flags = flags;
     add_blobs(blobs, &mut objects)?;
     Ok(objects)

@@ -161,14 +161,8 @@ impl Layout {
         resolved: &Resolved,
         relocation: &Relocation,
     ) -> u64 {
-        let addend = relocation.addend as u64;
-        match resolved.target(relocation.symbol) {
-            // The addend is an offset in the section as it was, not a distance from its start.
-            Target::Section(section, offset) if objects.symbol(relocation.symbol).is_section => {
-                self.place(section, offset.wrapping_add(addend))
-            }
-            target => self.address(target).wrapping_add(addend),
-        }
+        let (target, addend) = resolved.meaning(objects, relocation);
+        self.address(target).wrapping_add(addend)
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Input<'a> {
     pub data: &'a [u8],
 }
 
-/// Read-only bytes that are linked in under a symbol, followed by nothing.
+/// Read-only bytes that are linked in under a symbol, aligned to 8, followed by nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Blob<'a> {
     /// Section it is put in.
@@ -97,6 +97,8 @@ pub struct Image {
 }
 
 /// Links objects and blobs into an executable.
+///
+/// Objects should come with the program's first: code keeps the order of inputs and of sections in them.
 pub fn link(inputs: &[Input<'_>], blobs: &[Blob<'_>], options: &Options) -> Result<Image, Error> {
     link_with_reach(inputs, blobs, options, None)
 }

@@ -1,14 +1,15 @@
 //! Constant pools: taken apart into their entries, equal entries joined.
 //!
 //! In: an object just read. Out: its mergeable sections (gABI, SHF_MERGE) as one section for each
-//! constant that has a symbol, shared with equal constants of any object. The reason is garbage
+//! constant, shared with equal constants of any object. The reason is garbage
 //! collection, more than merging: compilers put the constants of all functions into one section, which
 //! a single live function would keep whole.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use crate::input::{Kind, Objects, Place, Section, SectionId};
+use crate::arch;
+use crate::input::{Kind, Objects, Place, Relocation, Section, SectionId};
 
 /// Larger entries are left alone.
 const MAX_ENTRY: u64 = 64;
@@ -31,7 +32,7 @@ pub(crate) fn split_pools<'a>(
     if pools.is_empty() {
         return;
     }
-    // What is addressed as a part of the whole section must stay whole.
+    // What is addressed in another way than by entry must stay whole.
     for group in &objects.groups {
         for member in &group.members {
             pools.remove(member);
@@ -40,7 +41,9 @@ pub(crate) fn split_pools<'a>(
     for section in &objects.sections[sections.clone()] {
         for relocation in section.relocations() {
             let symbol = objects.symbol(relocation.symbol);
-            if let (true, Place::Section(id)) = (symbol.is_section, symbol.place) {
+            if let (true, Place::Section(id)) = (symbol.is_section, symbol.place)
+                && !names_entry(objects, id, &relocation)
+            {
                 pools.remove(&id);
             }
         }
@@ -58,30 +61,48 @@ pub(crate) fn split_pools<'a>(
         }
     }
 
+    // In input order: a hash set has none.
+    for id in sections
+        .map(|index| SectionId(index as u32))
+        .filter(|id| pools.contains(id))
+    {
+        let section = objects.section(id);
+        let align = section.align.min(1 << section.entry_size.trailing_zeros());
+        let mut entries = Vec::new();
+        let mut new = Vec::new();
+        for data in section.data.chunks_exact(section.entry_size as usize) {
+            let next = SectionId((objects.sections.len() + new.len()) as u32);
+            let entry = *pool.entry((data, align)).or_insert(next);
+            if entry == next {
+                new.push(section.entry(data, align));
+            }
+            entries.push(entry);
+        }
+        objects.sections.extend(new);
+        objects.sections[id.0 as usize].kind = Kind::Dropped;
+        objects.pools.insert(id, entries);
+    }
     for index in symbols {
         let symbol = &objects.symbols[index];
         let Place::Section(id) = symbol.place else {
             continue;
         };
-        if symbol.is_section || !pools.contains(&id) {
-            continue;
+        if let (false, Some((entry, rest))) =
+            (symbol.is_section, objects.entry_at(id, symbol.value))
+        {
+            let symbol = &mut objects.symbols[index];
+            symbol.place = Place::Section(entry);
+            symbol.value = rest;
         }
-        let section = objects.section(id);
-        let start = symbol.value as usize;
-        let data = &section.data[start..start + section.entry_size as usize];
-        let align = section.align.min(1 << section.entry_size.trailing_zeros());
-        let next = SectionId(objects.sections.len() as u32);
-        let entry = *pool.entry((data, align)).or_insert(next);
-        if entry == next {
-            objects.sections.push(section.entry(data, align));
-        }
-        let symbol = &mut objects.symbols[index];
-        symbol.place = Place::Section(entry);
-        symbol.value = 0;
     }
-    for id in pools {
-        objects.sections[id.0 as usize].kind = Kind::Dropped;
-    }
+}
+
+/// A relocation to a section symbol says with its addend which entry it means. Not where the addend is
+/// also a distance between the field and the end of its instruction.
+fn names_entry(objects: &Objects<'_>, pool: SectionId, relocation: &Relocation) -> bool {
+    let row = objects.arch.row(relocation.r_type);
+    let plain = row.is_some_and(|row| matches!(row.kind, arch::Kind::Absolute | arch::Kind::Page));
+    plain && (relocation.addend as u64) < objects.section(pool).size
 }
 
 fn is_pool(section: &Section<'_>) -> bool {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 
 use crate::Error;
-use crate::input::{Binding, Objects, Place, SectionId, Symbol, SymbolId};
+use crate::input::{Binding, Objects, Place, Relocation, SectionId, Symbol, SymbolId};
 
 /// A symbol that the linker itself defines where something refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,23 @@ pub(crate) struct Resolved {
 impl Resolved {
     pub(crate) fn target(&self, symbol: SymbolId) -> Target {
         self.targets[symbol.0 as usize]
+    }
+
+    /// What a relocation refers to: its symbol's meaning and what is to be added to it. To a section
+    /// symbol nothing is added: its addend is a place in the section as it was, which may have been
+    /// taken apart or have shrunk since.
+    pub(crate) fn meaning(&self, objects: &Objects<'_>, relocation: &Relocation) -> (Target, u64) {
+        let addend = relocation.addend as u64;
+        match self.target(relocation.symbol) {
+            Target::Section(section, offset) if objects.symbol(relocation.symbol).is_section => {
+                let offset = offset.wrapping_add(addend);
+                let (section, offset) = objects
+                    .entry_at(section, offset)
+                    .unwrap_or((section, offset));
+                (Target::Section(section, offset), 0)
+            }
+            target => (target, addend),
+        }
     }
 
     /// The definition of a global name. Linear: for the few names that options hold.

@@ -75,13 +75,33 @@ fn equal_constants_are_one() {
 }
 
 #[test]
+fn an_entry_can_be_named_by_its_offset() {
+    for machine in Machine::ALL {
+        let mut b = Builder::new(machine);
+        b.start("load");
+        b.loads("load", "pointer");
+        let section = pool(&mut b, "c", &[60, 61, 62]);
+        let section = b.object.section_symbol(section);
+        let pointer = b.section(".rodata.pointer", SectionKind::ReadOnlyData, &[0; 8], 8);
+        b.define("pointer", pointer, 0);
+        b.relocate(pointer, 0, machine.abs64(), section, 20);
+        let image = link_with(&[&finish_pools(&b)], &options()).unwrap();
+        assert_eq!(sizes(&image), [8]);
+        let value = bytes_at(&image, address(&image, "pointer"), 8);
+        let value = u64::from_le_bytes(value.try_into().unwrap());
+        assert_eq!(value, address(&image, "c2") + 4);
+        assert_eq!(bytes_at(&image, value - 4, 1), [62]);
+    }
+}
+
+#[test]
 fn a_pool_that_is_addressed_as_a_whole_stays_whole() {
     let mut b = Builder::new(X86_64);
     let start = b.start("load");
     b.loads("load", "c1");
     let section = pool(&mut b, "c", &[60, 61, 62]);
     let symbol = b.object.section_symbol(section);
-    b.relocate(start, 0, elf::R_X86_64_64, symbol, 8);
+    b.relocate(start, 0, elf::R_X86_64_PC32, symbol, 4);
     let image = link_with(&[&finish_pools(&b)], &options()).unwrap();
     assert_eq!(sizes(&image), [24]);
 
