@@ -30,6 +30,10 @@ pub(crate) const PROGRAM_HEADER: u64 = 56;
 /// Larger files are refused: nothing that fits the address map comes near.
 const MAX_FILE: u64 = 1 << 32;
 
+/// Linux before 6.17 does not load a program whose program headers take more than a page: 73 of them,
+/// thus 68 memory images.
+const MAX_PROGRAM_HEADERS: u64 = 0x1000;
+
 /// The address of what is not in the image.
 const NOWHERE: u64 = u64::MAX;
 
@@ -248,6 +252,13 @@ pub(crate) fn lay_out(
             what: "the program headers".into(),
             end: layout.header_size,
             limit,
+        });
+    }
+    if layout.header_size - FILE_HEADER > MAX_PROGRAM_HEADERS {
+        return Err(Error::TooLarge {
+            what: "the program headers".into(),
+            end: layout.header_size,
+            limit: FILE_HEADER + MAX_PROGRAM_HEADERS,
         });
     }
     if layout.file_size > MAX_FILE {

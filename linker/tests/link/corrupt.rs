@@ -1,5 +1,6 @@
 //! Damaged objects: an error or an image, never a panic, and never more than the input deserves.
 
+use crate::pools::finish_pools;
 use crate::support::*;
 use object::{SectionKind, elf};
 
@@ -17,7 +18,9 @@ fn samples() -> Vec<Vec<u8>> {
         b.relocate(value, 8, machine.abs64(), zero, 3);
         b.section(".elfin.state", SectionKind::Data, &[5; 24], 8);
         let pool = b.section(".rodata.cst8", SectionKind::ReadOnlyData, &[6; 24], 8);
-        b.add_flags(pool, elf::SHF_GNU_RETAIN);
+        b.add_flags(pool, elf::SHF_MERGE);
+        let whole = b.object.section_symbol(pool);
+        b.relocate(value, 0, machine.abs64(), whole, 17);
         let symbol = b.define_local("constant", pool, 8);
         let (got, rest): (u32, &[u32]) = match machine {
             X86_64 => (elf::R_X86_64_GOTPCRELX, &[elf::R_X86_64_32S]),
@@ -46,7 +49,7 @@ fn samples() -> Vec<Vec<u8>> {
             symbol,
             sections: vec![section],
         });
-        samples.push(b.finish());
+        samples.push(finish_pools(&b));
     }
     samples
 }

@@ -302,3 +302,40 @@ fn the_map_can_be_printed() {
     assert!(map.contains(".text.f 0.o"), "{map}");
     assert!(map.contains(" f\n"), "{map}");
 }
+
+/// A program with so many memory images; exits with the first byte of the last one.
+fn many_images(machine: Machine, count: u64) -> Result<Image, elfin_linker::Error> {
+    let mut b = Builder::new(machine);
+    b.start("load");
+    b.loads("load", "last");
+    let mut options = options();
+    options.header_size = header_size(count);
+    for i in 0..count {
+        let name = format!(".elfin.image.{i}");
+        let section = b.section(&name, SectionKind::Data, &[i as u8, 0, 0, 0], 1);
+        if i == count - 1 {
+            b.define("last", section, 0);
+        }
+        options.placements.push(placement(
+            &name,
+            0x1000_0000 + i * 0x2_0000,
+            0x1_0000,
+            false,
+        ));
+    }
+    link_with(&[&b.finish()], &options)
+}
+
+#[test]
+fn many_segments() {
+    for machine in Machine::ALL {
+        let image = many_images(machine, 68).unwrap();
+        assert_eq!(machine.run(&image.bytes), 67);
+        // The state, code, the guest's stack, the process's, and what is more than a page of headers.
+        let error = many_images(machine, 70).map(|_| ()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the program headers would end at 0x1070, beyond 0x1040"
+        );
+    }
+}

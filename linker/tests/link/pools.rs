@@ -18,7 +18,7 @@ fn pool(b: &mut Builder, prefix: &str, constants: &[u64]) -> object::write::Sect
 }
 
 /// Sets the entry size of mergeable sections.
-fn finish_pools(b: &Builder) -> Vec<u8> {
+pub(crate) fn finish_pools(b: &Builder) -> Vec<u8> {
     let mut object = b.finish();
     let headers = u64::from_le_bytes(object[40..48].try_into().unwrap()) as usize;
     for header in object[headers..].chunks_exact_mut(64) {
