@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use crate::Error;
-use crate::arch::{Kind, riscv64};
+use crate::arch::Kind;
 use crate::error::Problem;
 use crate::gc::{Live, relocation_error};
 use crate::input::{self, Objects, SectionId};
@@ -276,16 +276,4 @@ fn find_sites(objects: &Objects<'_>, id: SectionId) -> Result<Vec<Site>, Error> 
         end = site.offset + site.len;
     }
     Ok(sites.into_iter().map(|(_, site)| site).collect())
-}
-
-/// Fills padding with instructions that do nothing.
-pub(crate) fn write_nops(bytes: &mut [u8]) {
-    let mut words = bytes.chunks_exact_mut(4);
-    for word in &mut words {
-        word.copy_from_slice(&riscv64::NOP);
-    }
-    let rest = words.into_remainder();
-    if rest.len() >= 2 {
-        rest[..2].copy_from_slice(&riscv64::NOP_16);
-    }
 }

@@ -7,7 +7,6 @@ use object::elf;
 use crate::error::Error;
 use crate::input::Objects;
 use crate::layout::{Content, FILE_HEADER, Layout, PROGRAM_HEADER, SegmentKind};
-use crate::relax;
 
 /// Writes the file without relocations applied.
 pub(crate) fn write_parts(objects: &Objects<'_>, layout: &Layout) -> Result<Vec<u8>, Error> {
@@ -37,10 +36,10 @@ pub(crate) fn write_parts(objects: &Objects<'_>, layout: &Layout) -> Result<Vec<
                     let what = format!("section {} changed its size", objects.section(id).name);
                     return Err(Error::Internal { what });
                 }
-                if let Some(shape) = shape {
+                if let (Some(shape), Some(shortening)) = (shape, objects.arch.shortening()) {
                     for &(offset, len) in &shape.nops {
                         let start = shape.offset(offset) as usize;
-                        relax::write_nops(&mut out[start..start + len as usize]);
+                        (shortening.pad)(&mut out[start..start + len as usize]);
                     }
                 }
             }

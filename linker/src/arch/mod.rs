@@ -202,6 +202,8 @@ pub(crate) struct Shortening {
     pub range: Range,
     /// Writes the short form of the long form `call` into `place`; `value` is target minus place.
     pub write: fn(call: &[u8], place: &mut [u8], value: i64),
+    /// Fills padding with instructions that do nothing.
+    pub pad: fn(&mut [u8]),
 }
 
 /// A row; kept short so that a table reads as one.

@@ -180,9 +180,9 @@ fn sub6(place: &mut [u8], value: u64) {
     set6(place, u64::from(place[0]).wrapping_sub(value));
 }
 
-pub(crate) const NOP: [u8; 4] = 0x0000_0013_u32.to_le_bytes();
+const NOP: [u8; 4] = 0x0000_0013_u32.to_le_bytes();
 /// `c.nop`.
-pub(crate) const NOP_16: [u8; 2] = 0x0001_u16.to_le_bytes();
+const NOP_16: [u8; 2] = 0x0001_u16.to_le_bytes();
 const JAL: u32 = 0x6f;
 
 /// How far `jal` reaches.
@@ -195,11 +195,23 @@ fn write_jal(call: &[u8], place: &mut [u8], value: i64) {
     j_type(&mut place[..4], value as u64);
 }
 
+fn pad(bytes: &mut [u8]) {
+    let mut words = bytes.chunks_exact_mut(4);
+    for word in &mut words {
+        word.copy_from_slice(&NOP);
+    }
+    let rest = words.into_remainder();
+    if rest.len() >= 2 {
+        rest[..2].copy_from_slice(&NOP_16);
+    }
+}
+
 const SHORTENING: Shortening = Shortening {
     from: 8,
     to: 4,
     range: JAL_RANGE,
     write: write_jal,
+    pad,
 };
 
 impl Arch for Riscv64 {
