@@ -329,14 +329,22 @@ fn parser<T: Clone + Send + Sync + 'static>(
 fn parse_targets(value: &str) -> Result<Targets, String> {
     let known = || {
         let names: Vec<_> = Arch::ALL.iter().map(|arch| arch.name()).collect();
-        format!("the targets are {}, native and all, and Linux triples of these", names.join(", "))
+        format!(
+            "the targets are {}, native and all, and Linux triples of these",
+            names.join(", ")
+        )
     };
     match value {
         "all" => return Ok(Targets::All),
         "native" => {
-            return named_arch(std::env::consts::ARCH).map(Targets::One).ok_or_else(|| {
-                format!("elfin does not make executables for this machine; {}", known())
-            });
+            return named_arch(std::env::consts::ARCH)
+                .map(Targets::One)
+                .ok_or_else(|| {
+                    format!(
+                        "elfin does not make executables for this machine; {}",
+                        known()
+                    )
+                });
         }
         _ => {}
     }
@@ -345,9 +353,10 @@ fn parse_targets(value: &str) -> Result<Targets, String> {
     let rest: Vec<_> = parts.collect();
     match arch {
         Some(arch) if value == arch.name() || rest.contains(&"linux") => Ok(Targets::One(arch)),
-        Some(arch) if !rest.is_empty() => {
-            Err(format!("elfin makes executables for Linux only; say {}", arch.name()))
-        }
+        Some(arch) if !rest.is_empty() => Err(format!(
+            "elfin makes executables for Linux only; say {}",
+            arch.name()
+        )),
         _ => Err(known()),
     }
 }
@@ -372,9 +381,11 @@ fn parse_dir(value: &OsStr) -> Result<Dir, String> {
     let (host, guest) = match separator {
         Some(at) => (&bytes[..at], &bytes[at + 2..]),
         None if bytes.contains(&b':') => {
-            return Err("two colons stand between the directory and the name the program sees: \
+            return Err(
+                "two colons stand between the directory and the name the program sees: \
                         HOST::GUEST, or HOST::GUEST:ro for a read-only one"
-                .into());
+                    .into(),
+            );
         }
         None => (bytes, bytes),
     };
@@ -382,11 +393,17 @@ fn parse_dir(value: &OsStr) -> Result<Dir, String> {
         return Err("the directory on the host is empty; `.` is the working directory".into());
     }
     if guest.is_empty() {
-        return Err("the name that the program sees is empty; leave `::` out to use the same".into());
+        return Err(
+            "the name that the program sees is empty; leave `::` out to use the same".into(),
+        );
     }
     let guest = std::str::from_utf8(guest)
         .map_err(|_| "the name that the program sees must be UTF-8; give one after `::`")?;
-    Ok(Dir { host: OsStr::from_bytes(host).into(), guest: guest.into(), read_only })
+    Ok(Dir {
+        host: OsStr::from_bytes(host).into(),
+        guest: guest.into(),
+        read_only,
+    })
 }
 
 /// `--env KEY=VALUE`.
@@ -394,7 +411,10 @@ fn parse_env(value: &OsStr) -> Result<Env, String> {
     match split_at_equals(value) {
         None => Err("there is no `=`; to pass a variable through, use --inherit-env".into()),
         Some((key, _)) if key.is_empty() => Err("the name before `=` is empty".into()),
-        Some((key, value)) => Ok(Env { key: key.into(), value: value.into() }),
+        Some((key, value)) => Ok(Env {
+            key: key.into(),
+            value: value.into(),
+        }),
     }
 }
 
@@ -413,20 +433,28 @@ fn parse_inherit_env(value: &OsStr) -> Result<OsString, String> {
 fn parse_link(value: &OsStr) -> Result<Link, String> {
     let (name, file) = split_at_equals(value)
         .ok_or("there is no `=`; write the import module's name, `=`, and the file")?;
-    let name = name.to_str().ok_or("the import module's name must be UTF-8")?;
+    let name = name
+        .to_str()
+        .ok_or("the import module's name must be UTF-8")?;
     if name.is_empty() {
         return Err("the import module's name before `=` is empty".into());
     }
     if file.is_empty() {
         return Err("the file behind `=` is missing".into());
     }
-    Ok(Link { name: name.into(), file: file.into() })
+    Ok(Link {
+        name: name.into(),
+        file: file.into(),
+    })
 }
 
 fn split_at_equals(value: &OsStr) -> Option<(&OsStr, &OsStr)> {
     let bytes = value.as_bytes();
     let at = bytes.iter().position(|&byte| byte == b'=')?;
-    Some((OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..])))
+    Some((
+        OsStr::from_bytes(&bytes[..at]),
+        OsStr::from_bytes(&bytes[at + 1..]),
+    ))
 }
 
 /// A positive number of bytes, plain or with a binary suffix.
@@ -439,7 +467,10 @@ fn parse_size(value: &str) -> Result<u64, String> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("a size is a whole number of bytes, or one with KiB, MiB, GiB or TiB".into());
     }
-    let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    let size = digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(1 << shift));
     match size {
         None => Err("this size does not fit in 64 bits".into()),
         Some(0) => Err("the size must not be 0; leave the option out for the default".into()),
@@ -462,19 +493,41 @@ mod tests {
         let one = |arch| Ok(Targets::One(arch));
         assert_eq!(parse_targets("all"), Ok(Targets::All));
         assert_eq!(parse_targets("aarch64"), one(Arch::Aarch64));
-        assert_eq!(parse_targets("riscv64gc-unknown-linux-gnu"), one(Arch::Riscv64));
+        assert_eq!(
+            parse_targets("riscv64gc-unknown-linux-gnu"),
+            one(Arch::Riscv64)
+        );
         assert_eq!(parse_targets("x86_64-linux-musl"), one(Arch::X86_64));
-        assert!(parse_targets("x86_64-apple-darwin").unwrap_err().contains("Linux only"));
-        for unknown in ["", "arm", "riscv64gc", "x86_64x", "x86_64-", "sparc-unknown-linux-gnu"] {
+        assert!(
+            parse_targets("x86_64-apple-darwin")
+                .unwrap_err()
+                .contains("Linux only")
+        );
+        for unknown in [
+            "",
+            "arm",
+            "riscv64gc",
+            "x86_64x",
+            "x86_64-",
+            "sparc-unknown-linux-gnu",
+        ] {
             assert!(parse_targets(unknown).is_err(), "{unknown}");
         }
-        assert!(parse_targets("sparc").unwrap_err().contains("x86_64, aarch64, riscv64"));
+        assert!(
+            parse_targets("sparc")
+                .unwrap_err()
+                .contains("x86_64, aarch64, riscv64")
+        );
     }
 
     #[test]
     fn dirs() {
         let dir = |host: &str, guest: &str, read_only| {
-            Ok(Dir { host: host.into(), guest: guest.into(), read_only })
+            Ok(Dir {
+                host: host.into(),
+                guest: guest.into(),
+                read_only,
+            })
         };
         let parse = |value: &str| parse_dir(OsStr::new(value));
         assert_eq!(parse("data"), dir("data", "data", false));
@@ -492,8 +545,13 @@ mod tests {
         assert_eq!(parse_size("65536"), Ok(65536));
         assert_eq!(parse_size("64KiB"), Ok(65536));
         assert_eq!(parse_size("3GiB"), Ok(3 << 30));
-        let wrong = ["", "KiB", "0", "0MiB", "-1", "+1", "1.5MiB", "1 MiB", "1MB", "1k"];
-        for wrong in wrong.into_iter().chain(["18446744073709551616", "16777216TiB"]) {
+        let wrong = [
+            "", "KiB", "0", "0MiB", "-1", "+1", "1.5MiB", "1 MiB", "1MB", "1k",
+        ];
+        for wrong in wrong
+            .into_iter()
+            .chain(["18446744073709551616", "16777216TiB"])
+        {
             assert!(parse_size(wrong).is_err(), "{wrong}");
         }
     }
@@ -501,11 +559,22 @@ mod tests {
     #[test]
     fn variables() {
         let env = parse_env(OsStr::new("A=b=c")).unwrap();
-        assert_eq!((env.key.as_os_str(), env.value.as_os_str()), (OsStr::new("A"), OsStr::new("b=c")));
+        assert_eq!(
+            (env.key.as_os_str(), env.value.as_os_str()),
+            (OsStr::new("A"), OsStr::new("b=c"))
+        );
         assert!(parse_env(OsStr::new("A=")).is_ok());
-        assert!(parse_env(OsStr::new("A")).unwrap_err().contains("--inherit-env"));
+        assert!(
+            parse_env(OsStr::new("A"))
+                .unwrap_err()
+                .contains("--inherit-env")
+        );
         assert!(parse_env(OsStr::new("=A")).is_err());
-        assert!(parse_inherit_env(OsStr::new("A=b")).unwrap_err().contains("--env"));
+        assert!(
+            parse_inherit_env(OsStr::new("A=b"))
+                .unwrap_err()
+                .contains("--env")
+        );
         assert!(parse_inherit_env(OsStr::new("")).is_err());
     }
 }

@@ -45,17 +45,31 @@ pub(crate) fn assemble(plan: &ProgramPlan, modules: &Modules, arch: Arch) -> Res
     let program = compile(plan, modules, arch)?;
     let started = Instant::now();
     let policy = plan.policy.encode();
-    let image = link(&program, &policy, arch)
-        .map_err(|error| cannot_build(modules, arch).because("linking").because(error))?;
+    let image = link(&program, &policy, arch).map_err(|error| {
+        cannot_build(modules, arch)
+            .because("linking")
+            .because(error)
+    })?;
     let mut bytes = image.bytes;
     bytes.extend(note(plan, modules, &program, policy).encode());
     let mut phases = program.phases;
-    phases.push(compiler::Phase { name: "link", time: started.elapsed() });
-    Ok(Executable { bytes, map: image.map, phases })
+    phases.push(compiler::Phase {
+        name: "link",
+        time: started.elapsed(),
+    });
+    Ok(Executable {
+        bytes,
+        map: image.map,
+        phases,
+    })
 }
 
 /// Compiles the program for `arch`.
-pub(crate) fn compile(plan: &ProgramPlan, modules: &Modules, arch: Arch) -> Result<CompiledProgram> {
+pub(crate) fn compile(
+    plan: &ProgramPlan,
+    modules: &Modules,
+    arch: Arch,
+) -> Result<CompiledProgram> {
     let display = Display::new(format!("{} for {}", modules.name, arch.name()));
     let (main, links) = sources(plan, modules);
     compiler::compile(main, &links, &options(plan, arch), &display)
@@ -76,9 +90,17 @@ pub(crate) fn dump(
 
 /// Prints phases, longest names aligned.
 pub(crate) fn format_phases(phases: &[compiler::Phase]) -> String {
-    let width = phases.iter().map(|phase| phase.name.len()).max().unwrap_or(0);
-    let line = |name: &str, time: Duration| format!("{name:width$} {:9.3} ms\n", time.as_secs_f64() * 1e3);
-    let mut text: String = phases.iter().map(|phase| line(phase.name, phase.time)).collect();
+    let width = phases
+        .iter()
+        .map(|phase| phase.name.len())
+        .max()
+        .unwrap_or(0);
+    let line =
+        |name: &str, time: Duration| format!("{name:width$} {:9.3} ms\n", time.as_secs_f64() * 1e3);
+    let mut text: String = phases
+        .iter()
+        .map(|phase| line(phase.name, phase.time))
+        .collect();
     text += &line("total", phases.iter().map(|phase| phase.time).sum());
     text
 }
@@ -89,16 +111,25 @@ fn cannot_build(modules: &Modules, arch: Arch) -> Failure {
 }
 
 fn options(plan: &ProgramPlan, arch: Arch) -> compiler::Options {
-    compiler::Options { arch, ..plan.options.clone() }
+    compiler::Options {
+        arch,
+        ..plan.options.clone()
+    }
 }
 
 fn sources<'a>(plan: &'a ProgramPlan, modules: &'a Modules) -> (Source<'a>, Vec<Source<'a>>) {
-    let main = Source { name: &modules.name, bytes: &modules.main };
+    let main = Source {
+        name: &modules.name,
+        bytes: &modules.main,
+    };
     let links = plan
         .links
         .iter()
         .zip(&modules.links)
-        .map(|(link, bytes)| Source { name: &link.name, bytes })
+        .map(|(link, bytes)| Source {
+            name: &link.name,
+            bytes,
+        })
         .collect();
     (main, links)
 }
@@ -109,11 +140,20 @@ fn link(
     arch: Arch,
 ) -> std::result::Result<linker::Image, linker::Error> {
     let inputs = [
-        linker::Input { name: "program", data: &program.object },
-        linker::Input { name: "runtime", data: runtime::object(arch) },
+        linker::Input {
+            name: "program",
+            data: &program.object,
+        },
+        linker::Input {
+            name: "runtime",
+            data: runtime::object(arch),
+        },
     ];
-    let blobs =
-        [linker::Blob { section: symbol::SECTION_POLICY, symbol: symbol::POLICY, data: policy }];
+    let blobs = [linker::Blob {
+        section: symbol::SECTION_POLICY,
+        symbol: symbol::POLICY,
+        data: policy,
+    }];
     let (stack_base, stack_size) = program.map.stack;
     let options = linker::Options {
         entry: symbol::START.into(),
@@ -122,7 +162,10 @@ fn link(
         header_size: program.map.header_size,
         image_base: program.map.image_base,
         image_end: program.map.image_end,
-        stack: linker::Region { base: stack_base, size: stack_size },
+        stack: linker::Region {
+            base: stack_base,
+            size: stack_size,
+        },
         placements: program
             .map
             .placements

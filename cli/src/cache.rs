@@ -34,7 +34,11 @@ impl Cache {
     /// Opens (and creates) `$XDG_CACHE_HOME/elfin`, or else `~/.cache/elfin`.
     pub(crate) fn open() -> Result<Self> {
         // The XDG base directory specification: a relative path is to be ignored.
-        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let absolute = |name: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
         let base = absolute("XDG_CACHE_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
             .ok_or_else(|| {
@@ -43,9 +47,14 @@ impl Cache {
             })?;
         let directory = base.join("elfin");
         // Whoever could write here could have us run anything.
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| {
-            Failure::new(format!("cannot create the cache {}", directory.display())).because(error)
-        })?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .map_err(|error| {
+                Failure::new(format!("cannot create the cache {}", directory.display()))
+                    .because(error)
+            })?;
         Ok(Self { directory })
     }
 
@@ -62,11 +71,21 @@ impl Cache {
     pub(crate) fn insert(&self, key: &str, bytes: Vec<u8>) -> Result<PathBuf> {
         let path = self.directory.join(key);
         let failed = |error| {
-            Failure::new(format!("cannot write to the cache {}", self.directory.display())).because(error)
+            Failure::new(format!(
+                "cannot write to the cache {}",
+                self.directory.display()
+            ))
+            .because(error)
         };
-        let artifact = Artifact { path: path.clone(), mode: 0o700, bytes };
+        let artifact = Artifact {
+            path: path.clone(),
+            mode: 0o700,
+            bytes,
+        };
         let temporary = output::write_temporary(&artifact).map_err(failed)?;
-        temporary.persist(&path).map_err(|error| failed(error.error))?;
+        temporary
+            .persist(&path)
+            .map_err(|error| failed(error.error))?;
         self.prune(&path, MAX_BYTES);
         Ok(path)
     }
@@ -74,12 +93,22 @@ impl Cache {
     /// Removes the oldest entries but `keep` until at most `max_bytes` remain. Another process may do
     /// the same at the same time: nothing here is an error.
     fn prune(&self, keep: &Path, max_bytes: u64) {
-        let Ok(entries) = fs::read_dir(&self.directory) else { return };
+        let Ok(entries) = fs::read_dir(&self.directory) else {
+            return;
+        };
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in entries.flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
-            let Ok(modified) = metadata.modified() else { continue };
-            if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            let Ok(modified) = metadata.modified() else {
+                continue;
+            };
+            if entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(TEMPORARY_PREFIX.as_bytes())
+            {
                 if modified.elapsed().is_ok_and(|age| age > ABANDONED) {
                     let _ = fs::remove_file(entry.path());
                 }
@@ -109,7 +138,10 @@ pub(crate) fn key(plan: &ProgramPlan, modules: &Modules, arch: Arch) -> String {
         hash.update(bytes);
     };
     field(this_elfin().as_bytes());
-    let options = Options { arch, ..plan.options.clone() };
+    let options = Options {
+        arch,
+        ..plan.options.clone()
+    };
     field(format!("{options:?}").as_bytes());
     field(&plan.policy.encode());
     field(modules.name.as_bytes());
@@ -126,9 +158,16 @@ pub(crate) fn key(plan: &ProgramPlan, modules: &Modules, arch: Arch) -> String {
 fn this_elfin() -> String {
     let stamp = |metadata: Metadata| {
         let (modified, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
-        format!("{} {} {} {modified} {nanoseconds}", metadata.dev(), metadata.ino(), metadata.len())
+        format!(
+            "{} {} {} {modified} {nanoseconds}",
+            metadata.dev(),
+            metadata.ino(),
+            metadata.len()
+        )
     };
-    let file = fs::metadata("/proc/self/exe").map(stamp).unwrap_or_default();
+    let file = fs::metadata("/proc/self/exe")
+        .map(stamp)
+        .unwrap_or_default();
     format!("{} {file}", env!("CARGO_PKG_VERSION"))
 }
 
@@ -139,7 +178,9 @@ mod tests {
     #[test]
     fn pruning_removes_the_oldest_first() {
         let directory = tempfile::tempdir().unwrap();
-        let cache = Cache { directory: directory.path().to_path_buf() };
+        let cache = Cache {
+            directory: directory.path().to_path_buf(),
+        };
         for (i, key) in ["a", "b", "c"].into_iter().enumerate() {
             let path = cache.insert(key, vec![0; 100]).unwrap();
             let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1000 + i as u64);
@@ -165,7 +206,10 @@ mod tests {
         fs::write(&old, "").unwrap();
         let modified = SystemTime::now() - 2 * ABANDONED;
         File::open(&old).unwrap().set_modified(modified).unwrap();
-        Cache { directory: directory.path().to_path_buf() }.prune(Path::new(""), MAX_BYTES);
+        Cache {
+            directory: directory.path().to_path_buf(),
+        }
+        .prune(Path::new(""), MAX_BYTES);
         assert!(new.exists() && !old.exists());
     }
 }

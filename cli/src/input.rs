@@ -26,13 +26,20 @@ pub(crate) struct Modules {
 /// Reads what `plan` names.
 pub(crate) fn read_modules(plan: &ProgramPlan) -> Result<Modules> {
     let main = match &plan.input {
-        Input::Stdin => {
-            read_limited(&mut io::stdin().lock(), 0).map_err(|error| cannot_read("standard input", error))?
-        }
+        Input::Stdin => read_limited(&mut io::stdin().lock(), 0)
+            .map_err(|error| cannot_read("standard input", error))?,
         Input::File(path) => read_file(path)?,
     };
-    let links = plan.links.iter().map(|link| read_file(&link.file)).collect::<Result<_>>()?;
-    Ok(Modules { name: plan.input.name(), main, links })
+    let links = plan
+        .links
+        .iter()
+        .map(|link| read_file(&link.file))
+        .collect::<Result<_>>()?;
+    Ok(Modules {
+        name: plan.input.name(),
+        main,
+        links,
+    })
 }
 
 /// Reads a regular file.
@@ -41,7 +48,10 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
     // Asked before opening: opening a FIFO waits for its writer.
     regular_size(&fs::metadata(path).map_err(failed)?).map_err(failed)?;
     let mut file = File::open(path).map_err(failed)?;
-    let size = file.metadata().and_then(|metadata| regular_size(&metadata)).map_err(failed)?;
+    let size = file
+        .metadata()
+        .and_then(|metadata| regular_size(&metadata))
+        .map_err(failed)?;
     read_limited(&mut file, size).map_err(failed)
 }
 
@@ -49,7 +59,9 @@ fn regular_size(metadata: &fs::Metadata) -> io::Result<u64> {
     if metadata.is_dir() {
         Err(io::Error::other("it is a directory"))
     } else if !metadata.is_file() {
-        Err(io::Error::other("it is not a regular file; to read from a pipe, give `-`"))
+        Err(io::Error::other(
+            "it is not a regular file; to read from a pipe, give `-`",
+        ))
     } else if metadata.len() > MAX_BYTES {
         Err(too_large())
     } else {
@@ -60,7 +72,11 @@ fn regular_size(metadata: &fs::Metadata) -> io::Result<u64> {
 fn read_limited(from: &mut dyn Read, expected: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(expected as usize);
     from.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES { Err(too_large()) } else { Ok(bytes) }
+    if bytes.len() as u64 > MAX_BYTES {
+        Err(too_large())
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn too_large() -> io::Error {

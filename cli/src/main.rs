@@ -54,7 +54,11 @@ fn without_panicking(work: impl FnOnce() -> Result<()> + panic::UnwindSafe) -> R
         }
     }));
     panic::catch_unwind(work).unwrap_or_else(|payload| {
-        let place = PLACE.lock().ok().and_then(|mut place| place.take()).unwrap_or_default();
+        let place = PLACE
+            .lock()
+            .ok()
+            .and_then(|mut place| place.take())
+            .unwrap_or_default();
         Err(Failure::new("bug in elfin, please report it")
             .because(format!("{} ({place})", panic_message(payload.as_ref()))))
     })

@@ -62,14 +62,25 @@ impl Note {
             return Err(missing());
         }
         let length = |at: usize| {
-            let field: [u8; 4] = footer[at..at + 4].try_into().expect("four bytes of sixteen");
+            let field: [u8; 4] = footer[at..at + 4]
+                .try_into()
+                .expect("four bytes of sixteen");
             u32::from_le_bytes(field) as usize
         };
         let policy_at = body.len().checked_sub(length(4)).ok_or_else(damaged)?;
         let text_at = policy_at.checked_sub(length(0)).ok_or_else(damaged)?;
         let text = std::str::from_utf8(&body[text_at..policy_at]).map_err(|_| damaged())?;
-        let mut note = Note { policy: body[policy_at..].to_vec(), ..Note::default() };
-        let words = |value: &str| value.split(' ').filter(|word| !word.is_empty()).map(String::from).collect();
+        let mut note = Note {
+            policy: body[policy_at..].to_vec(),
+            ..Note::default()
+        };
+        let words = |value: &str| {
+            value
+                .split(' ')
+                .filter(|word| !word.is_empty())
+                .map(String::from)
+                .collect()
+        };
         for line in text.lines() {
             match line.split_once('=').ok_or_else(damaged)? {
                 ("elfin", value) => note.version = value.into(),
@@ -153,7 +164,10 @@ mod tests {
         let file = sample().encode();
         for len in 0..file.len() {
             assert!(Note::decode(&file[..len]).is_err(), "cut to {len}");
-            assert!(Note::decode(&file[file.len() - len..]).is_err(), "last {len}");
+            assert!(
+                Note::decode(&file[file.len() - len..]).is_err(),
+                "last {len}"
+            );
         }
         let mut huge = file.clone();
         let at = huge.len() - FOOTER;

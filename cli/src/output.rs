@@ -46,12 +46,18 @@ pub(crate) fn check_destinations(plan: &BuildPlan) -> Result<()> {
         Input::File(path) => Some(path),
         Input::Stdin => None,
     };
-    let inputs: Vec<&PathBuf> =
-        main_input.into_iter().chain(plan.program.links.iter().map(|link| &link.file)).collect();
+    let inputs: Vec<&PathBuf> = main_input
+        .into_iter()
+        .chain(plan.program.links.iter().map(|link| &link.file))
+        .collect();
     for path in files {
         if let Some(input) = inputs.iter().find(|input| is_same_file(input, path)) {
-            return Err(Failure::new(format!("cannot write {}", path.display()))
-                .because(format!("it is the input {}; name another output with -o", input.display())));
+            return Err(
+                Failure::new(format!("cannot write {}", path.display())).because(format!(
+                    "it is the input {}; name another output with -o",
+                    input.display()
+                )),
+            );
         }
         check_destination(path)?;
     }
@@ -61,7 +67,9 @@ pub(crate) fn check_destinations(plan: &BuildPlan) -> Result<()> {
 /// Whether writing `output` would replace `input`: the name itself, or a file that it leads to.
 fn is_same_file(input: &Path, output: &Path) -> bool {
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    let Ok(output) = fs::symlink_metadata(output).map(identity) else { return false };
+    let Ok(output) = fs::symlink_metadata(output).map(identity) else {
+        return false;
+    };
     [fs::symlink_metadata(input), fs::metadata(input)]
         .into_iter()
         .flatten()
@@ -70,7 +78,9 @@ fn is_same_file(input: &Path, output: &Path) -> bool {
 
 fn check_destination(path: &Path) -> Result<()> {
     let refuse = |why: &str| Err(cannot_write(path, io::Error::other(why)));
-    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
     if metadata.is_dir() {
         return refuse("it is a directory; name a file with -o");
     }
@@ -94,7 +104,9 @@ pub(crate) fn write_all(artifacts: &[Artifact]) -> Result<()> {
         }
     }
     for (artifact, temporary) in prepared {
-        temporary.persist(&artifact.path).map_err(|error| cannot_write(&artifact.path, error.error))?;
+        temporary
+            .persist(&artifact.path)
+            .map_err(|error| cannot_write(&artifact.path, error.error))?;
     }
     Ok(())
 }
@@ -106,9 +118,15 @@ pub(crate) fn write_temporary(artifact: &Artifact) -> io::Result<NamedTempFile<F
         _ => Path::new("."),
     };
     let create = |path: &Path| {
-        OpenOptions::new().write(true).create_new(true).mode(artifact.mode).open(path)
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(artifact.mode)
+            .open(path)
     };
-    let mut file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(directory, create)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .make_in(directory, create)?;
     // Past the wrapper, which would put the temporary name into the error.
     file.as_file_mut().write_all(&artifact.bytes)?;
     Ok(file)

@@ -94,7 +94,10 @@ impl Input {
 
 /// The last component of a path, made readable.
 pub(crate) fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// What the program may touch: no two entries contradict each other.
@@ -118,18 +121,33 @@ impl Policy {
             guest: dir.guest.as_bytes(),
             read_only: dir.read_only,
         });
-        let envs = self.envs.iter().map(|pair| policy::Entry::Env(pair.as_bytes()));
-        let inherit = self.inherit_envs.iter().map(|key| policy::Entry::InheritEnv(key.as_bytes()));
-        let args = self.args.iter().map(|arg| policy::Entry::Arg(arg.as_bytes()));
+        let envs = self
+            .envs
+            .iter()
+            .map(|pair| policy::Entry::Env(pair.as_bytes()));
+        let inherit = self
+            .inherit_envs
+            .iter()
+            .map(|key| policy::Entry::InheritEnv(key.as_bytes()));
+        let args = self
+            .args
+            .iter()
+            .map(|arg| policy::Entry::Arg(arg.as_bytes()));
         policy::encode(dirs.chain(envs).chain(inherit).chain(args))
     }
 }
 
 /// Validates `elfin build`.
 pub(crate) fn plan_build(args: BuildArgs) -> Result<BuildPlan> {
-    let input = if args.file == Path::new("-") { Input::Stdin } else { Input::File(args.file) };
+    let input = if args.file == Path::new("-") {
+        Input::Stdin
+    } else {
+        Input::File(args.file)
+    };
     if args.map.is_some() && args.emit != Emit::Exe {
-        return Err(Failure::usage("--map describes an executable: it goes with --emit exe only"));
+        return Err(Failure::usage(
+            "--map describes an executable: it goes with --emit exe only",
+        ));
     }
     let archs = match args.target {
         Targets::All => Arch::ALL.to_vec(),
@@ -142,10 +160,14 @@ pub(crate) fn plan_build(args: BuildArgs) -> Result<BuildPlan> {
         }
         Some(output) if output == Path::new("-") => {
             if several {
-                return Err(Failure::usage("--target all makes several files: -o must name one"));
+                return Err(Failure::usage(
+                    "--target all makes several files: -o must name one",
+                ));
             }
             if args.emit == Emit::Exe {
-                return Err(Failure::usage("an executable must be a file: give -o a name"));
+                return Err(Failure::usage(
+                    "an executable must be a file: give -o a name",
+                ));
             }
             None
         }
@@ -176,7 +198,11 @@ pub(crate) fn plan_build(args: BuildArgs) -> Result<BuildPlan> {
             }
         })
         .collect();
-    Ok(BuildPlan { program: plan_program(input, args.program)?, emit: args.emit, outputs })
+    Ok(BuildPlan {
+        program: plan_program(input, args.program)?,
+        emit: args.emit,
+        outputs,
+    })
 }
 
 /// Validates `elfin run`.
@@ -190,7 +216,11 @@ pub(crate) fn plan_run(args: RunArgs) -> Result<RunPlan> {
         ));
     }
     let program = plan_program(Input::File(args.file), args.program)?;
-    Ok(RunPlan { program, arch, args: args.command_line })
+    Ok(RunPlan {
+        program,
+        arch,
+        args: args.command_line,
+    })
 }
 
 fn plan_program(input: Input, args: ProgramArgs) -> Result<ProgramPlan> {
@@ -272,7 +302,12 @@ fn plan_policy(
             pair
         })
         .collect();
-    Ok(Policy { dirs, envs, inherit_envs, args })
+    Ok(Policy {
+        dirs,
+        envs,
+        inherit_envs,
+        args,
+    })
 }
 
 /// Where a result goes when nothing is said; `None` is standard output.
@@ -281,7 +316,9 @@ fn default_output(input: &Input, emit: Emit, several: bool) -> Result<Option<Pat
         Emit::Exe => None,
         Emit::Obj => Some("o"),
         Emit::Clif | Emit::Asm if several => {
-            return Err(Failure::usage("--target all makes several files: name them with -o"));
+            return Err(Failure::usage(
+                "--target all makes several files: name them with -o",
+            ));
         }
         Emit::Clif | Emit::Asm => return Ok(None),
     };
@@ -290,7 +327,9 @@ fn default_output(input: &Input, emit: Emit, several: bool) -> Result<Option<Pat
         Input::File(path) => path.file_stem(),
     };
     let Some(stem) = stem else {
-        return Err(Failure::usage("the input has no file name to name the output by: use -o"));
+        return Err(Failure::usage(
+            "the input has no file name to name the output by: use -o",
+        ));
     };
     let mut output = PathBuf::from(stem);
     if let Some(extension) = extension {

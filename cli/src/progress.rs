@@ -37,8 +37,12 @@ impl Display {
     }
 
     fn make_bar(&self) -> ProgressBar {
-        let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} functions, {elapsed}")
-            .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "));
+        let style =
+            ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} functions, {elapsed}")
+                .map_or_else(
+                    |_| ProgressStyle::default_bar(),
+                    |style| style.progress_chars("=> "),
+                );
         ProgressBar::new(self.total.load(Ordering::Relaxed))
             .with_style(style)
             .with_message(self.what.clone())

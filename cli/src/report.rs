@@ -23,19 +23,31 @@ pub(crate) struct Failure {
 impl Failure {
     /// Something could not be done.
     pub(crate) fn new(headline: impl Into<String>) -> Self {
-        Self { usage: false, headline: headline.into(), causes: Vec::new() }
+        Self {
+            usage: false,
+            headline: headline.into(),
+            causes: Vec::new(),
+        }
     }
 
     /// Options that are right one by one do not go together.
     pub(crate) fn usage(headline: impl Into<String>) -> Self {
-        Self { usage: true, ..Self::new(headline) }
+        Self {
+            usage: true,
+            ..Self::new(headline)
+        }
     }
 
     /// Adds the next inner cause. It may quote a module: lines are escaped and shortened.
     #[must_use]
     pub(crate) fn because(mut self, cause: impl Display) -> Self {
         let cause = cause.to_string();
-        let lines: Vec<_> = cause.trim_end().lines().take(MAX_LINES).map(printable).collect();
+        let lines: Vec<_> = cause
+            .trim_end()
+            .lines()
+            .take(MAX_LINES)
+            .map(printable)
+            .collect();
         self.causes.push(lines.join("\n"));
         self
     }

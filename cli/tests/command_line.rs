@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{BUILD_TIME, TARGETS, elfin, finish, guest, run_elfin, run_executable};
+use support::{TARGETS, elfin, finish, guest, run_elfin, run_executable};
 use tempfile::TempDir;
 
 /// A scratch directory with guests in it.
@@ -25,7 +25,13 @@ fn scratch(guests: &[&str]) -> TempDir {
 fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(directory)
         .expect("directory")
-        .map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
     names
@@ -49,7 +55,12 @@ fn a_silent_build() {
     let scratch = scratch(&["hello.wat"]);
     let built = run_elfin(scratch.path(), "build hello.wat");
     built.expect_code(0);
-    assert!(built.stdout.is_empty() && built.stderr.is_empty(), "{}{}", built.text(), built.stderr);
+    assert!(
+        built.stdout.is_empty() && built.stderr.is_empty(),
+        "{}{}",
+        built.text(),
+        built.stderr
+    );
     assert_eq!(names(scratch.path()), ["hello", "hello.wat"]);
     let ran = run_native(&scratch.path().join("hello"), &[]);
     ran.expect_code(0);
@@ -60,7 +71,10 @@ fn a_silent_build() {
 fn every_target() {
     let scratch = scratch(&["hello.wat"]);
     run_elfin(scratch.path(), "build hello.wat --target all -o h").expect_code(0);
-    assert_eq!(names(scratch.path()), ["h-aarch64", "h-riscv64", "h-x86_64", "hello.wat"]);
+    assert_eq!(
+        names(scratch.path()),
+        ["h-aarch64", "h-riscv64", "h-x86_64", "hello.wat"]
+    );
     for target in TARGETS {
         let executable = scratch.path().join(format!("h-{target}"));
         let ran = run_executable(target, &executable, &["h"], scratch.path(), None);
@@ -85,7 +99,14 @@ fn all_targets_fail_together() {
 
 #[test]
 fn every_optimisation_level_and_mode() {
-    for options in ["-O 0", "-O1", "-O 2", "-O s", "--memory checked", "--addressing context"] {
+    for options in [
+        "-O 0",
+        "-O1",
+        "-O 2",
+        "-O s",
+        "--memory checked",
+        "--addressing context",
+    ] {
         for target in TARGETS {
             let scratch = scratch(&["cat.wat"]);
             let line = format!("build cat.wat -o out --target {target} {options}");
@@ -94,7 +115,11 @@ fn every_optimisation_level_and_mode() {
             let executable = scratch.path().join("out");
             let ran = run_executable(target, &executable, &["cat"], scratch.path(), Some(&input));
             ran.expect_code(0);
-            assert!(ran.stdout == fs::read(&input).expect("input"), "{options} {target}: {}", ran.text());
+            assert!(
+                ran.stdout == fs::read(&input).expect("input"),
+                "{options} {target}: {}",
+                ran.text()
+            );
         }
     }
 }
@@ -106,19 +131,34 @@ fn usage_errors() {
         ("", "Usage: elfin <COMMAND>"),
         ("build", "<FILE>"),
         ("frobnicate", "unrecognized subcommand"),
-        ("build hello.wat --target sparc", "x86_64, aarch64, riscv64, native and all"),
-        ("build hello.wat --target x86_64-pc-windows-msvc", "Linux only"),
+        (
+            "build hello.wat --target sparc",
+            "x86_64, aarch64, riscv64, native and all",
+        ),
+        (
+            "build hello.wat --target x86_64-pc-windows-msvc",
+            "Linux only",
+        ),
         ("build hello.wat -O 3", "possible values: 0, 1, 2, s"),
         ("build hello.wat --max-memory 0", "must not be 0"),
         ("build hello.wat --max-memory 17000000TiB", "64 bits"),
         ("build hello.wat --max-stack 1MB", "KiB, MiB, GiB or TiB"),
-        ("build hello.wat --dir ::/", "the directory on the host is empty"),
+        (
+            "build hello.wat --dir ::/",
+            "the directory on the host is empty",
+        ),
         ("build hello.wat --dir a:/b", "HOST::GUEST"),
-        ("build hello.wat --dir a::/ --dir b::/", "two directories the name '/'"),
+        (
+            "build hello.wat --dir a::/ --dir b::/",
+            "two directories the name '/'",
+        ),
         ("build hello.wat --env A", "--inherit-env"),
         ("build hello.wat --env =A", "empty"),
         ("build hello.wat --env A=1 --env A=1", "'A' is given twice"),
-        ("build hello.wat --env A=1 --inherit-env A", "'A' is given twice"),
+        (
+            "build hello.wat --env A=1 --inherit-env A",
+            "'A' is given twice",
+        ),
         ("build hello.wat --inherit-env A=1", "--env"),
         ("build hello.wat --link env", "there is no `=`"),
         ("build hello.wat --link =a.wasm", "empty"),
@@ -140,7 +180,11 @@ fn usage_errors() {
     ] {
         let finished = run_elfin(scratch.path(), line);
         finished.expect_code(2);
-        assert!(finished.stderr.contains(words), "{line}: no {words:?} in: {}", finished.stderr);
+        assert!(
+            finished.stderr.contains(words),
+            "{line}: no {words:?} in: {}",
+            finished.stderr
+        );
         assert!(finished.stdout.is_empty(), "{line}");
     }
     assert_eq!(names(scratch.path()), ["hello.wat"]);
@@ -153,7 +197,10 @@ fn help_ends_with_examples_and_exit_status() {
         let help = run_elfin(scratch.path(), &format!("{command}--help"));
         help.expect_code(0);
         let text = help.text();
-        let (examples, status) = (text.find("\nExamples:\n  elfin "), text.find("\nExit status:\n  "));
+        let (examples, status) = (
+            text.find("\nExamples:\n  elfin "),
+            text.find("\nExit status:\n  "),
+        );
         assert!(examples.is_some() && examples < status, "{text}");
     }
 }
@@ -162,7 +209,13 @@ fn help_ends_with_examples_and_exit_status() {
 fn inputs_that_cannot_be_read() {
     let scratch = scratch(&["hello.wat"]);
     let fifo = scratch.path().join("fifo");
-    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .expect("mkfifo")
+            .success()
+    );
     let large = fs::File::create(scratch.path().join("large")).expect("file");
     large.set_len((1 << 30) + 1).expect("sparse file");
     for (file, words) in [
@@ -179,8 +232,10 @@ fn inputs_that_cannot_be_read() {
             format!("build hello.wat -o out --link env={file}"),
         ] {
             let mut command = elfin(scratch.path());
-            command.args(line.split(' ')).env("XDG_CACHE_HOME", scratch.path());
-            let finished = finish(command, None, Duration::from_secs(10));
+            command
+                .args(line.split(' '))
+                .env("XDG_CACHE_HOME", scratch.path());
+            let finished = finish(command, None);
             finished.expect_code(1);
             let start = format!("error: cannot read {file}\n\nCaused by:\n    0: ");
             assert!(finished.stderr.starts_with(&start), "{}", finished.stderr);
@@ -195,14 +250,18 @@ fn standard_input() {
     let scratch = scratch(&["exit.wat"]);
     let mut command = elfin(scratch.path());
     command.args(["build", "-", "-o", "out"]);
-    finish(command, Some(&scratch.path().join("exit.wat")), BUILD_TIME).expect_code(0);
+    finish(command, Some(&scratch.path().join("exit.wat"))).expect_code(0);
     run_native(&scratch.path().join("out"), &[]).expect_code(7);
     // Endless input ends at the limit.
     let mut command = elfin(scratch.path());
     command.args(["build", "-", "-o", "endless"]);
-    let finished = finish(command, Some(Path::new("/dev/zero")), BUILD_TIME);
+    let finished = finish(command, Some(Path::new("/dev/zero")));
     finished.expect_code(1);
-    assert!(finished.stderr.contains("larger than 1 GiB"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("larger than 1 GiB"),
+        "{}",
+        finished.stderr
+    );
     assert!(finished.memory < support::BUILD_MEMORY);
     assert_eq!(names(scratch.path()), ["exit.wat", "out"]);
 }
@@ -222,13 +281,29 @@ fn output_is_never_an_input() {
     ] {
         let finished = run_elfin(scratch.path(), line);
         finished.expect_code(1);
-        assert!(finished.stderr.contains("it is the input"), "{line}: {}", finished.stderr);
+        assert!(
+            finished.stderr.contains("it is the input"),
+            "{line}: {}",
+            finished.stderr
+        );
     }
     // Without an extension the default name is the input's own.
     fs::copy(guest("exit.wat"), scratch.path().join("plain")).expect("copy");
-    assert!(run_elfin(scratch.path(), "build plain").expect_code(1).stderr.contains("it is the input"));
-    assert_eq!(names(scratch.path()), ["add.wat", "link.wat", "main.wat", "plain", "sub"]);
-    for (name, original) in [("main.wat", "main.wat"), ("add.wat", "add.wat"), ("plain", "exit.wat")] {
+    assert!(
+        run_elfin(scratch.path(), "build plain")
+            .expect_code(1)
+            .stderr
+            .contains("it is the input")
+    );
+    assert_eq!(
+        names(scratch.path()),
+        ["add.wat", "link.wat", "main.wat", "plain", "sub"]
+    );
+    for (name, original) in [
+        ("main.wat", "main.wat"),
+        ("add.wat", "add.wat"),
+        ("plain", "exit.wat"),
+    ] {
         let kept = fs::read(scratch.path().join(name)).expect("input");
         assert!(kept == fs::read(guest(original)).expect("guest"), "{name}");
     }
@@ -246,21 +321,36 @@ fn a_symbolic_link_is_replaced() {
         assert!(fs::symlink_metadata(&out).expect("output").is_file());
         run_native(&out, &[]).expect_code(7);
     }
-    assert_eq!(fs::read(scratch.path().join("precious")).expect("file"), b"precious");
+    assert_eq!(
+        fs::read(scratch.path().join("precious")).expect("file"),
+        b"precious"
+    );
     assert!(!scratch.path().join("dangling").exists());
 }
 
 #[test]
 fn devices_are_written_to() {
     let scratch = scratch(&["exit.wat"]);
-    let identity = |path: &str| fs::metadata(path).map(|metadata| (metadata.ino(), metadata.mode())).expect("device");
+    let identity = |path: &str| {
+        fs::metadata(path)
+            .map(|metadata| (metadata.ino(), metadata.mode()))
+            .expect("device")
+    };
     let before = identity("/dev/null");
     run_elfin(scratch.path(), "build exit.wat -o /dev/null").expect_code(0);
     assert_eq!(identity("/dev/null"), before);
     let full = run_elfin(scratch.path(), "build exit.wat -o /dev/full");
-    assert!(full.expect_code(1).stderr.contains("No space left"), "{}", full.stderr);
+    assert!(
+        full.expect_code(1).stderr.contains("No space left"),
+        "{}",
+        full.stderr
+    );
     let stdout = run_elfin(scratch.path(), "build exit.wat -o /dev/stdout");
-    assert!(stdout.expect_code(1).stderr.contains("-o -"), "{}", stdout.stderr);
+    assert!(
+        stdout.expect_code(1).stderr.contains("-o -"),
+        "{}",
+        stdout.stderr
+    );
     assert!(fs::symlink_metadata("/dev/stdout").is_ok_and(|metadata| metadata.is_symlink()));
 }
 
@@ -276,8 +366,16 @@ fn outputs_that_cannot_be_written() {
     ] {
         let finished = run_elfin(scratch.path(), line);
         finished.expect_code(1);
-        assert!(finished.stderr.starts_with("error: cannot write "), "{}", finished.stderr);
-        assert!(finished.stderr.contains(words), "{line}: {}", finished.stderr);
+        assert!(
+            finished.stderr.starts_with("error: cannot write "),
+            "{}",
+            finished.stderr
+        );
+        assert!(
+            finished.stderr.contains(words),
+            "{line}: {}",
+            finished.stderr
+        );
     }
     assert_eq!(names(scratch.path()), ["exit", "exit.wat", "file"]);
 }
@@ -288,8 +386,10 @@ fn the_umask_decides_permissions() {
     for (umask, mode) in [("022", 0o755), ("077", 0o700), ("027", 0o750)] {
         let mut command = Command::new("sh");
         let script = format!("umask {umask}; exec \"$0\" build exit.wat -o out --map map");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_elfin")]).current_dir(scratch.path());
-        finish(command, None, BUILD_TIME).expect_code(0);
+        command
+            .args(["-c", &script, env!("CARGO_BIN_EXE_elfin")])
+            .current_dir(scratch.path());
+        finish(command, None).expect_code(0);
         let permissions = |name| {
             let metadata = fs::metadata(scratch.path().join(name)).expect("output");
             metadata.permissions().mode() & 0o777
@@ -306,17 +406,28 @@ fn no_space_leaves_nothing() {
     // A limit on file sizes fails a write in the middle, as a full disk does.
     let mut command = Command::new("sh");
     let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" build exit.wat -o out --emit obj";
-    command.args(["-c", script, env!("CARGO_BIN_EXE_elfin")]).current_dir(scratch.path());
-    let small = finish(command, None, BUILD_TIME);
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_elfin")])
+        .current_dir(scratch.path());
+    let small = finish(command, None);
     let object = tempfile::tempdir().expect("scratch");
     fs::copy(guest("exit.wat"), object.path().join("exit.wat")).expect("guest");
     run_elfin(object.path(), "build exit.wat --emit obj").expect_code(0);
-    let size = fs::metadata(object.path().join("exit.o")).expect("object").len();
+    let size = fs::metadata(object.path().join("exit.o"))
+        .expect("object")
+        .len();
     assert!(size > 1024, "the limit of 1 KiB must be met: {size}");
     small.expect_code(1);
-    assert!(small.stderr.contains("cannot write out") && small.stderr.contains("File too large"), "{}", small.stderr);
+    assert!(
+        small.stderr.contains("cannot write out") && small.stderr.contains("File too large"),
+        "{}",
+        small.stderr
+    );
     assert_eq!(names(scratch.path()), ["exit.wat", "out"]);
-    assert_eq!(fs::read(scratch.path().join("out")).expect("file"), b"as before");
+    assert_eq!(
+        fs::read(scratch.path().join("out")).expect("file"),
+        b"as before"
+    );
 }
 
 #[test]
@@ -329,7 +440,10 @@ fn a_killed_build_leaves_no_partial_output() {
     let mut delay = Duration::from_micros(500);
     while complete < 3 && delay < Duration::from_secs(5) {
         let mut command = elfin(scratch.path());
-        command.args(["build", "cat.wat", "-o", "out"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["build", "cat.wat", "-o", "out"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut child = command.spawn().expect("elfin");
         std::thread::sleep(delay);
         child.kill().expect("kill");
@@ -344,28 +458,58 @@ fn a_killed_build_leaves_no_partial_output() {
         }
         delay = delay * 5 / 4;
     }
-    assert!(absent > 0 && complete > 0, "{absent} absent, {complete} complete: nothing was tested");
+    assert!(
+        absent > 0 && complete > 0,
+        "{absent} absent, {complete} complete: nothing was tested"
+    );
 }
 
 #[test]
 fn emit() {
     let scratch = scratch(&["cat.wat"]);
     for target in TARGETS {
-        let clif = run_elfin(scratch.path(), &format!("build cat.wat --emit clif --target {target}"));
+        let clif = run_elfin(
+            scratch.path(),
+            &format!("build cat.wat --emit clif --target {target}"),
+        );
         clif.expect_code(0);
-        assert!(clif.text().contains("function ") && clif.text().contains("block0"), "{}", clif.text());
-        let asm = run_elfin(scratch.path(), &format!("build cat.wat --emit asm -o - --target {target}"));
+        assert!(
+            clif.text().contains("function ") && clif.text().contains("block0"),
+            "{}",
+            clif.text()
+        );
+        let asm = run_elfin(
+            scratch.path(),
+            &format!("build cat.wat --emit asm -o - --target {target}"),
+        );
         asm.expect_code(0);
         assert!(asm.text().lines().count() > 20, "{}", asm.text());
-        run_elfin(scratch.path(), &format!("build cat.wat --emit obj --target {target}")).expect_code(0);
+        run_elfin(
+            scratch.path(),
+            &format!("build cat.wat --emit obj --target {target}"),
+        )
+        .expect_code(0);
         let object = fs::read(scratch.path().join("cat.o")).expect("object");
         assert_eq!(object[..4], *b"\x7fELF");
         assert_eq!(object[16], 1, "ET_REL");
-        let stdout = run_elfin(scratch.path(), &format!("build cat.wat --emit obj -o - --target {target}"));
+        let stdout = run_elfin(
+            scratch.path(),
+            &format!("build cat.wat --emit obj -o - --target {target}"),
+        );
         assert!(stdout.expect_code(0).stdout == object);
     }
-    run_elfin(scratch.path(), "build cat.wat --emit asm --target all -o cat.s").expect_code(0);
-    let expected = ["cat-aarch64.s", "cat-riscv64.s", "cat-x86_64.s", "cat.o", "cat.wat"];
+    run_elfin(
+        scratch.path(),
+        "build cat.wat --emit asm --target all -o cat.s",
+    )
+    .expect_code(0);
+    let expected = [
+        "cat-aarch64.s",
+        "cat-riscv64.s",
+        "cat-x86_64.s",
+        "cat.o",
+        "cat.wat",
+    ];
     assert_eq!(names(scratch.path()), expected);
 }
 
@@ -373,29 +517,45 @@ fn emit() {
 fn a_reader_that_stops_is_no_error() {
     let scratch = scratch(&["cat.wat"]);
     let mut command = elfin(scratch.path());
-    command.args(["build", "cat.wat", "--emit", "asm"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["build", "cat.wat", "--emit", "asm"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("elfin");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("wait");
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
 }
 
 #[test]
 fn time_and_map() {
     let scratch = scratch(&["hello.wat"]);
-    let built = run_elfin(scratch.path(), "build hello.wat --time --map map --target x86_64");
+    let built = run_elfin(
+        scratch.path(),
+        "build hello.wat --time --map map --target x86_64",
+    );
     built.expect_code(0);
     assert!(built.stdout.is_empty());
     assert!(built.stderr.starts_with("x86_64:\n"), "{}", built.stderr);
     for phase in ["read", "link", "write", "total"] {
         let line = built.stderr.lines().find(|line| line.starts_with(phase));
-        assert!(line.is_some_and(|line| line.ends_with(" ms")), "{phase}: {}", built.stderr);
+        assert!(
+            line.is_some_and(|line| line.ends_with(" ms")),
+            "{phase}: {}",
+            built.stderr
+        );
     }
     let map = fs::read_to_string(scratch.path().join("map")).expect("map");
     for word in ["_start", "elfin_program_main", "elfin_wasi_fd_write"] {
         assert!(map.contains(word), "{word}: {map}");
     }
-    assert!(!map.contains("elfin_wasi_path_open"), "garbage was not collected: {map}");
+    assert!(
+        !map.contains("elfin_wasi_path_open"),
+        "garbage was not collected: {map}"
+    );
     run_elfin(scratch.path(), "build hello.wat --map m --target all").expect_code(0);
     assert!(scratch.path().join("m-riscv64").is_file());
 }
@@ -403,9 +563,10 @@ fn time_and_map() {
 /// A module that takes some seconds to build on one thread.
 fn long_build() -> String {
     let function = |index: usize| {
-        let operations = "(local.set 0 (i32.xor (i32.mul (local.get 0) (i32.const 77)) (local.get 1)))
+        let operations =
+            "(local.set 0 (i32.xor (i32.mul (local.get 0) (i32.const 77)) (local.get 1)))
             (local.set 1 (i32.rotl (local.get 0) (i32.const 5)))\n"
-            .repeat(500);
+                .repeat(500);
         format!(
             "(func $f{index} (param i32 i32) (result i32) {operations} (local.get 1))
              (elem declare func $f{index})"
@@ -413,8 +574,9 @@ fn long_build() -> String {
     };
     let count = if cfg!(debug_assertions) { 300 } else { 900 };
     let functions: String = (0..count).map(function).collect();
-    let calls: String =
-        (0..count).map(|index| format!("(drop (call $f{index} (i32.const 1) (i32.const 2)))")).collect();
+    let calls: String = (0..count)
+        .map(|index| format!("(drop (call $f{index} (i32.const 1) (i32.const 2)))"))
+        .collect();
     format!("(module {functions} (func (export \"_start\") {calls}))")
 }
 
@@ -426,12 +588,19 @@ fn progress_is_shown_on_a_terminal_after_a_while() {
         // `script` runs it on a terminal of its own, and copies that to its standard output.
         let mut command = Command::new("script");
         let line = format!("{} {line}", env!("CARGO_BIN_EXE_elfin"));
-        command.args(["-qefc", &line, "/dev/null"]).env("TERM", "xterm").current_dir(scratch.path());
-        finish(command, None, BUILD_TIME)
+        command
+            .args(["-qefc", &line, "/dev/null"])
+            .env("TERM", "xterm")
+            .current_dir(scratch.path());
+        finish(command, None)
     };
     let long = on_terminal("build long.wat -j 1 --target x86_64");
     let text = long.expect_code(0).text();
-    assert!(text.contains("long.wat for x86_64 [") && text.contains(" functions"), "{:?}: {text:?}", long.time);
+    assert!(
+        text.contains("long.wat for x86_64 [") && text.contains(" functions"),
+        "{:?}: {text:?}",
+        long.processor_time
+    );
     let short = on_terminal("build hello.wat");
     assert_eq!(short.expect_code(0).text(), "");
     // The same in a pipe.
@@ -465,25 +634,51 @@ fn link() {
 fn unknown_imports() {
     let scratch = scratch(&["missing.wat"]);
     let refused = run_elfin(scratch.path(), "build missing.wat");
-    assert!(refused.expect_code(1).stderr.contains("missing"), "{}", refused.stderr);
+    assert!(
+        refused.expect_code(1).stderr.contains("missing"),
+        "{}",
+        refused.stderr
+    );
     run_elfin(scratch.path(), "build missing.wat --unknown-imports trap").expect_code(0);
     let executable = scratch.path().join("missing");
     run_native(&executable, &[]).expect_code(0);
     let trapped = run_native(&executable, &["call it"]);
     trapped.expect_code(134);
-    assert!(trapped.stderr.contains("unknown import called"), "{}", trapped.stderr);
+    assert!(
+        trapped.stderr.contains("unknown import called"),
+        "{}",
+        trapped.stderr
+    );
     assert!(trapped.stderr.contains("missing"), "{}", trapped.stderr);
 }
 
 #[test]
 fn arguments_and_environment() {
-    let (ran, _scratch) = build_and_run("args.wat", "--arg one --arg --two", &["three", "", "fo ur"]);
-    assert_eq!(ran.expect_code(0).text(), "program\0one\0--two\0three\0\0fo ur\0");
-    let (ran, scratch) = build_and_run("environ.wat", "--env A=b=c --env EMPTY= --inherit-env SEEN", &[]);
-    assert_eq!(ran.expect_code(0).text(), "A=b=c\0EMPTY=\0", "unset variables are not passed, nor others");
+    let (ran, _scratch) =
+        build_and_run("args.wat", "--arg one --arg --two", &["three", "", "fo ur"]);
+    assert_eq!(
+        ran.expect_code(0).text(),
+        "program\0one\0--two\0three\0\0fo ur\0"
+    );
+    let (ran, scratch) = build_and_run(
+        "environ.wat",
+        "--env A=b=c --env EMPTY= --inherit-env SEEN",
+        &[],
+    );
+    assert_eq!(
+        ran.expect_code(0).text(),
+        "A=b=c\0EMPTY=\0",
+        "unset variables are not passed, nor others"
+    );
     let mut command = Command::new(scratch.path().join("out"));
-    command.env("SEEN", "yes").env("A", "not this").env("UNSEEN", "no");
-    assert_eq!(finish(command, None, BUILD_TIME).expect_code(0).text(), "A=b=c\0EMPTY=\0SEEN=yes\0");
+    command
+        .env("SEEN", "yes")
+        .env("A", "not this")
+        .env("UNSEEN", "no");
+    assert_eq!(
+        finish(command, None).expect_code(0).text(),
+        "A=b=c\0EMPTY=\0SEEN=yes\0"
+    );
 }
 
 #[test]
@@ -492,7 +687,11 @@ fn directories() {
     let created = |options: &str| {
         let scratch = scratch(&["create.wat"]);
         fs::create_dir(scratch.path().join("data")).expect("directory");
-        run_elfin(scratch.path(), &format!("build create.wat -o out {options}")).expect_code(0);
+        run_elfin(
+            scratch.path(),
+            &format!("build create.wat -o out {options}"),
+        )
+        .expect_code(0);
         let ran = run_native(&scratch.path().join("out"), &[]);
         let existing = ["created", "data/created"].map(|name| scratch.path().join(name).exists());
         (ran.code(), existing)
@@ -515,22 +714,41 @@ fn a_granted_directory_that_is_missing() {
 #[test]
 fn limits() {
     build_and_run("grow.wat", "", &[]).0.expect_code(0);
-    build_and_run("grow.wat", "--max-memory 8MiB", &[]).0.expect_code(0);
-    build_and_run("grow.wat", "--max-memory 6MiB", &[]).0.expect_code(1);
-    build_and_run("grow.wat", "--max-memory 6MiB --memory checked", &[]).0.expect_code(1);
+    build_and_run("grow.wat", "--max-memory 8MiB", &[])
+        .0
+        .expect_code(0);
+    build_and_run("grow.wat", "--max-memory 6MiB", &[])
+        .0
+        .expect_code(1);
+    build_and_run("grow.wat", "--max-memory 6MiB --memory checked", &[])
+        .0
+        .expect_code(1);
     let frames = |options: &str| {
         let (ran, _scratch) = build_and_run("recurse.wat", options, &[]);
         ran.expect_code(134);
-        assert!(ran.stderr.starts_with("elfin: trap: call stack exhausted\n"), "{}", ran.stderr);
+        assert!(
+            ran.stderr
+                .starts_with("elfin: trap: call stack exhausted\n"),
+            "{}",
+            ran.stderr
+        );
     };
     frames("");
     frames("--max-stack 64KiB");
     frames("--max-stack 64MiB");
     let scratch = scratch(&["grow.wat"]);
     let refused = run_elfin(scratch.path(), "build grow.wat --max-memory 1KiB");
-    assert!(refused.expect_code(1).stderr.contains("memory"), "{}", refused.stderr);
+    assert!(
+        refused.expect_code(1).stderr.contains("memory"),
+        "{}",
+        refused.stderr
+    );
     let refused = run_elfin(scratch.path(), "build grow.wat --max-stack 16000000TiB");
-    assert!([1, 2].contains(&refused.code()) && refused.stderr.contains("stack"), "{}", refused.stderr);
+    assert!(
+        [1, 2].contains(&refused.code()) && refused.stderr.contains("stack"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]
@@ -545,7 +763,11 @@ fn inspect_a_module() {
         "  1.. pages of 65536 bytes",
         "  a module for the imports from env: --link env=FILE, or --unknown-imports trap",
     ] {
-        assert!(text.text().lines().any(|found| found == line), "no {line:?} in:\n{}", text.text());
+        assert!(
+            text.text().lines().any(|found| found == line),
+            "no {line:?} in:\n{}",
+            text.text()
+        );
     }
     let json = |name: &str| -> Value {
         let finished = run_elfin(scratch.path(), &format!("inspect {name} --json"));
@@ -559,10 +781,18 @@ fn inspect_a_module() {
     assert_eq!(main["memories"][0]["initial_pages"], 1);
     assert_eq!(main["features"], Value::Array(vec![]));
     assert_eq!(json("hello.wat")["needs"], Value::Array(vec![]));
-    assert!(json("add.wat")["needs"][0].as_str().is_some_and(|need| need.contains("--invoke")));
+    assert!(
+        json("add.wat")["needs"][0]
+            .as_str()
+            .is_some_and(|need| need.contains("--invoke"))
+    );
     fs::write(scratch.path().join("bad.wasm"), b"\0asm\x01\0\0\0\x01").expect("file");
     let bad = run_elfin(scratch.path(), "inspect bad.wasm");
-    assert!(bad.expect_code(1).stderr.contains("at offset 0x"), "{}", bad.stderr);
+    assert!(
+        bad.expect_code(1).stderr.contains("at offset 0x"),
+        "{}",
+        bad.stderr
+    );
 }
 
 #[test]
@@ -575,16 +805,24 @@ fn what_inspect_says_is_what_build_does() {
     for (name, directory) in support::case_directories(&root) {
         let mut command = elfin(&directory);
         command.args(["inspect", "--json", "module.wasm"]);
-        let inspected = finish(command, None, BUILD_TIME);
+        let inspected = finish(command, None);
         let json: Value = serde_json::from_slice(&inspected.expect_code(0).stdout).expect("JSON");
         let needs = json["needs"].as_array().expect("needs");
         match unsupported.iter().find(|(other, _)| *other == name) {
             None => assert!(needs.is_empty(), "{name}: {needs:?}"),
             Some((_, feature)) => {
                 let need = format!("unsupported feature: {feature} ");
-                assert!(needs[0].as_str().is_some_and(|text| text.starts_with(&need)), "{name}: {needs:?}");
+                assert!(
+                    needs[0]
+                        .as_str()
+                        .is_some_and(|text| text.starts_with(&need)),
+                    "{name}: {needs:?}"
+                );
                 let features = json["features"].as_array().expect("features");
-                assert!(features.iter().any(|used| used == feature.as_str()), "{name}: {features:?}");
+                assert!(
+                    features.iter().any(|used| used == feature.as_str()),
+                    "{name}: {features:?}"
+                );
             }
         }
     }
@@ -600,7 +838,10 @@ fn inspect_an_executable() {
     let json: Value = serde_json::from_slice(&finished.expect_code(0).stdout).expect("JSON");
     assert_eq!(json["kind"], "executable");
     assert_eq!(json["target"], "riscv64");
-    assert_eq!(json["size"], fs::metadata(scratch.path().join("app")).expect("app").len());
+    assert_eq!(
+        json["size"],
+        fs::metadata(scratch.path().join("app")).expect("app").len()
+    );
     let expected = serde_json::json!({
         "dirs": [
             { "host": "/srv/data", "guest": "/data", "read_only": true },
@@ -612,25 +853,52 @@ fn inspect_an_executable() {
         "in_image": true,
     });
     assert_eq!(json["policy"], expected);
-    let functions = ["wasi_snapshot_preview1.path_open", "wasi_snapshot_preview1.proc_exit"];
+    let functions = [
+        "wasi_snapshot_preview1.path_open",
+        "wasi_snapshot_preview1.proc_exit",
+    ];
     let mut found: Vec<_> = json["host_functions"].as_array().expect("array").clone();
     found.sort_by_key(Value::to_string);
     assert_eq!(found, functions);
     assert_eq!(json["provenance"]["elfin"], env!("CARGO_PKG_VERSION"));
     assert_eq!(json["provenance"]["opt_level"], "s");
     assert_eq!(json["provenance"]["memory"], "guarded");
-    assert_eq!(json["provenance"]["module_sha256"][0].as_str().map(str::len), Some(64));
+    assert_eq!(
+        json["provenance"]["module_sha256"][0]
+            .as_str()
+            .map(str::len),
+        Some(64)
+    );
     let permissions: Vec<_> = json["segments"]
         .as_array()
         .expect("segments")
         .iter()
-        .map(|segment| segment["permissions"].as_str().expect("permissions").to_owned())
+        .map(|segment| {
+            segment["permissions"]
+                .as_str()
+                .expect("permissions")
+                .to_owned()
+        })
         .collect();
-    assert!(permissions.contains(&"r-x".into()) && permissions.contains(&"rw-".into()), "{permissions:?}");
+    assert!(
+        permissions.contains(&"r-x".into()) && permissions.contains(&"rw-".into()),
+        "{permissions:?}"
+    );
 
     let text = run_elfin(scratch.path(), "inspect app");
-    for line in ["  directory /srv/data as /data, read only", "  environment variable HOME, inherited", "  argument -v"] {
-        assert!(text.expect_code(0).text().lines().any(|found| found == line), "{}", text.text());
+    for line in [
+        "  directory /srv/data as /data, read only",
+        "  environment variable HOME, inherited",
+        "  argument -v",
+    ] {
+        assert!(
+            text.expect_code(0)
+                .text()
+                .lines()
+                .any(|found| found == line),
+            "{}",
+            text.text()
+        );
     }
 
     // What no function in the program asks for is not even in the image.
@@ -641,5 +909,9 @@ fn inspect_an_executable() {
 
     let foreign = env!("CARGO_BIN_EXE_elfin");
     let finished = run_elfin(scratch.path(), &format!("inspect {foreign}"));
-    assert!(finished.expect_code(1).stderr.contains("not made by elfin"), "{}", finished.stderr);
+    assert!(
+        finished.expect_code(1).stderr.contains("not made by elfin"),
+        "{}",
+        finished.stderr
+    );
 }

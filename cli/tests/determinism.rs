@@ -6,7 +6,9 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{TARGETS, announce, case_directories, elfin, finish, module_of, real_modules, workspace};
+use support::{
+    TARGETS, announce, case_directories, elfin, finish, module_of, real_modules, workspace,
+};
 
 /// Builds for every target, with a map, in a directory of its own.
 fn build(module: &Path, directory: &Path, threads: &str) -> Vec<Vec<u8>> {
@@ -15,9 +17,11 @@ fn build(module: &Path, directory: &Path, threads: &str) -> Vec<Vec<u8>> {
     fs::create_dir_all(directory).expect("directory");
     fs::copy(module, &copy).expect("copy");
     let mut command = elfin(directory);
-    command.arg("build").arg(&copy).args(["-o", "out", "--target", "all", "--map", "map", "-j", threads]);
+    command.arg("build").arg(&copy).args([
+        "-o", "out", "--target", "all", "--map", "map", "-j", threads,
+    ]);
     command.args(["--dir", "data::/data", "--env", "A=b"]);
-    finish(command, None, 10 * support::BUILD_TIME).expect_code(0);
+    finish(command, None).expect_code(0);
     TARGETS
         .iter()
         .flat_map(|target| [format!("out-{target}"), format!("map-{target}")])
@@ -33,10 +37,20 @@ fn check(modules: &[PathBuf]) {
         let two = build(module, &scratch.path().join("somewhere/else"), "2");
         for (i, (one, two)) in one.iter().zip(&two).enumerate() {
             let what = if i % 2 == 0 { "executable" } else { "map" };
-            assert!(one == two, "{}, {}: the {what}s differ", module.display(), TARGETS[i / 2]);
+            assert!(
+                one == two,
+                "{}, {}: the {what}s differ",
+                module.display(),
+                TARGETS[i / 2]
+            );
             let path = scratch.path().as_os_str().as_encoded_bytes();
             let leaked = one.windows(path.len()).any(|window| window == path);
-            assert!(!leaked, "{}, {}: a host path is in the {what}", module.display(), TARGETS[i / 2]);
+            assert!(
+                !leaked,
+                "{}, {}: a host path is in the {what}",
+                module.display(),
+                TARGETS[i / 2]
+            );
         }
     }
 }
@@ -62,7 +76,12 @@ fn examples() {
         let commands = support::commands(directory);
         commands["link"].is_null() && commands["cases"][0]["invoke"].is_null()
     };
-    let modules: Vec<_> = directories.iter().map(|(_, path)| path).filter(plain).map(|path| module_of(path)).collect();
+    let modules: Vec<_> = directories
+        .iter()
+        .map(|(_, path)| path)
+        .filter(plain)
+        .map(|path| module_of(path))
+        .collect();
     check(&modules);
 }
 

@@ -58,7 +58,9 @@ fn real_modules_riscv64() {
 fn run_real_modules(target: &str) {
     match real_modules() {
         Some(root) => run_all("../shared/data/modules", &root, target),
-        None => announce(&format!("SKIPPED for {target}: ../shared/data/modules is not on this machine")),
+        None => announce(&format!(
+            "SKIPPED for {target}: ../shared/data/modules is not on this machine"
+        )),
     }
 }
 
@@ -66,7 +68,11 @@ fn run_real_modules(target: &str) {
 fn run_all(what: &str, root: &Path, target: &str) {
     let unsupported: BTreeMap<String, String> = unsupported_modules().into_iter().collect();
     let directories = case_directories(root);
-    assert!(!directories.is_empty(), "{} has no directory with a cmd.json", root.display());
+    assert!(
+        !directories.is_empty(),
+        "{} has no directory with a cmd.json",
+        root.display()
+    );
     let (mut cases, mut refused, mut failures) = (0, 0, Vec::new());
     for (name, directory) in &directories {
         let outcome = catch_unwind(AssertUnwindSafe(|| match unsupported.get(name) {
@@ -77,7 +83,9 @@ fn run_all(what: &str, root: &Path, target: &str) {
             None => cases += run_program(directory, target),
         }));
         if let Err(panic) = outcome {
-            let text = panic.downcast_ref::<String>().map_or("panic", String::as_str);
+            let text = panic
+                .downcast_ref::<String>()
+                .map_or("panic", String::as_str);
             failures.push(format!("{name}: {text}"));
         }
     }
@@ -92,11 +100,18 @@ fn run_all(what: &str, root: &Path, target: &str) {
 fn expect_refusal(directory: &Path, target: &str, feature: &str) {
     let scratch = tempfile::tempdir().expect("scratch");
     let mut command = elfin(scratch.path());
-    command.arg("build").arg(module_of(directory)).args(["-o", "out", "--target", target]);
-    let built = finish(command, None, support::BUILD_TIME);
+    command
+        .arg("build")
+        .arg(module_of(directory))
+        .args(["-o", "out", "--target", target]);
+    let built = finish(command, None);
     built.expect_code(1);
     let expected = format!("unsupported feature: {feature}");
-    assert!(built.stderr.lines().any(|line| line.ends_with(&expected)), "{expected}: {}", built.stderr);
+    assert!(
+        built.stderr.lines().any(|line| line.ends_with(&expected)),
+        "{expected}: {}",
+        built.stderr
+    );
     assert!(!scratch.path().join("out").exists());
 }
 
@@ -115,8 +130,14 @@ fn run_program(directory: &Path, target: &str) -> usize {
         let executable = executables.entry(flags).or_insert_with_key(|flags| {
             let path = build_directory.path().join(format!("program-{count}"));
             let mut command = elfin(directory);
-            command.arg("build").arg(&module).arg("-o").arg(&path).args(["--target", target]).args(flags);
-            finish(command, None, 3 * support::BUILD_TIME).expect_code(0);
+            command
+                .arg("build")
+                .arg(&module)
+                .arg("-o")
+                .arg(&path)
+                .args(["--target", target])
+                .args(flags);
+            finish(command, None).expect_code(0);
             check_segments(&fs::read(&path).expect("executable"));
             path
         });
@@ -132,7 +153,10 @@ fn build_flags(case: &Value) -> Vec<String> {
         flags.extend(["--env".into(), format!("{key}={}", string(value))]);
     }
     for dir in case["dirs"].as_array().into_iter().flatten() {
-        flags.extend(["--dir".into(), format!("{}::{}", string(&dir[0]), string(&dir[1]))]);
+        flags.extend([
+            "--dir".into(),
+            format!("{}::{}", string(&dir[0]), string(&dir[1])),
+        ]);
     }
     if let Some(name) = case["invoke"].as_str() {
         flags.extend(["--invoke".into(), name.into()]);
@@ -144,7 +168,12 @@ fn link_flags(commands: &Value) -> Vec<String> {
     let string = |value: &Value| value.as_str().expect("a string").to_owned();
     let links = commands["link"].as_array().into_iter().flatten();
     links
-        .flat_map(|link| ["--link".into(), format!("{}={}", string(&link[0]), string(&link[1]))])
+        .flat_map(|link| {
+            [
+                "--link".into(),
+                format!("{}={}", string(&link[0]), string(&link[1])),
+            ]
+        })
         .collect()
 }
 
@@ -157,7 +186,8 @@ fn run_case(case: &Value, directory: &Path, executable: &Path, target: &str) {
     }
     for dir in case["dirs"].as_array().into_iter().flatten() {
         // An empty directory is lost in a checkout.
-        fs::create_dir_all(run.join(dir[0].as_str().expect("a string"))).expect("granted directory");
+        fs::create_dir_all(run.join(dir[0].as_str().expect("a string")))
+            .expect("granted directory");
     }
     let argv: Vec<&str> = case["args"]
         .as_array()
@@ -169,11 +199,28 @@ fn run_case(case: &Value, directory: &Path, executable: &Path, target: &str) {
     let finished = run_executable(target, executable, &argv, &run, stdin.as_deref());
 
     let expect = &case["expect"];
-    let about = || format!("{argv:?}\nstdout:\n{}\nstderr:\n{}", finished.text(), finished.stderr);
-    assert_eq!(i64::from(finished.code()), expect["exit"].as_i64().expect("exit"), "exit of {}", about());
+    let about = || {
+        format!(
+            "{argv:?}\nstdout:\n{}\nstderr:\n{}",
+            finished.text(),
+            finished.stderr
+        )
+    };
+    assert_eq!(
+        i64::from(finished.code()),
+        expect["exit"].as_i64().expect("exit"),
+        "exit of {}",
+        about()
+    );
     if let Some(file) = expect["stdout"].as_str() {
         let expected = fs::read(directory.join(file)).expect("expected output");
-        let first_line = |bytes: &[u8]| bytes.split(|&byte| byte == b'\n').next().unwrap_or(&[]).to_vec();
+        let first_line = |bytes: &[u8]| {
+            bytes
+                .split(|&byte| byte == b'\n')
+                .next()
+                .unwrap_or(&[])
+                .to_vec()
+        };
         match expect["check"].as_str().unwrap_or("exact") {
             "exact" => assert!(
                 finished.stdout == expected,
@@ -181,13 +228,27 @@ fn run_case(case: &Value, directory: &Path, executable: &Path, target: &str) {
                 about(),
                 String::from_utf8_lossy(&expected)
             ),
-            "first-line" => assert_eq!(first_line(&finished.stdout), first_line(&expected), "{}", about()),
+            "first-line" => assert_eq!(
+                first_line(&finished.stdout),
+                first_line(&expected),
+                "{}",
+                about()
+            ),
             other => panic!("check: {other}"),
         }
     }
     for (path, hash) in expect["files"].as_object().into_iter().flatten() {
-        let bytes = fs::read(run.join(path)).unwrap_or_else(|error| panic!("{path}: {error}; {}", about()));
-        let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(found, hash.as_str().expect("a hash"), "contents of {path}; {}", about());
+        let bytes =
+            fs::read(run.join(path)).unwrap_or_else(|error| panic!("{path}: {error}; {}", about()));
+        let found: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            found,
+            hash.as_str().expect("a hash"),
+            "contents of {path}; {}",
+            about()
+        );
     }
 }

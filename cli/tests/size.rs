@@ -18,17 +18,28 @@ fn hello() {
     fs::copy(guest("hello.wat"), scratch.path().join("hello.wat")).expect("guest");
     run_elfin(scratch.path(), "build hello.wat --target all").expect_code(0);
     let sizes = TARGETS.map(|target| {
-        fs::metadata(scratch.path().join(format!("hello-{target}"))).expect("executable").len()
+        fs::metadata(scratch.path().join(format!("hello-{target}")))
+            .expect("executable")
+            .len()
     });
     assert!(sizes[0] <= LIMIT, "{} bytes for x86_64", sizes[0]);
-    assert!(sizes.iter().all(|size| size * 2 <= sizes[0] * 3), "{sizes:?}");
+    assert!(
+        sizes.iter().all(|size| size * 2 <= sizes[0] * 3),
+        "{sizes:?}"
+    );
 
-    let found: String =
-        TARGETS.iter().zip(sizes).map(|(target, size)| format!("{target} {size}\n")).collect();
+    let found: String = TARGETS
+        .iter()
+        .zip(sizes)
+        .map(|(target, size)| format!("{target} {size}\n"))
+        .collect();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hello-sizes.txt");
     if std::env::var_os("BLESS").is_some() {
         fs::write(&golden, &found).expect("golden file");
     }
     let expected = fs::read_to_string(&golden).expect("golden file");
-    assert_eq!(found, expected, "sizes changed; if they should have, run this test with BLESS=1");
+    assert_eq!(
+        found, expected,
+        "sizes changed; if they should have, run this test with BLESS=1"
+    );
 }

@@ -6,13 +6,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("cli/ has a parent")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("cli/ has a parent")
 }
 
 /// Every file below `directory` with this extension.
 fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let entries =
+        fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     for entry in entries {
         let path = entry.expect("entry").path();
         if path.is_dir() {
@@ -37,7 +40,11 @@ fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("source");
     let before_tests = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     let code = |line: &&str| !line.trim_start().starts_with("//");
-    before_tests.lines().filter(code).map(|line| format!("{line}\n")).collect()
+    before_tests
+        .lines()
+        .filter(code)
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 /// Fails when `word` stands in the code of one of these crates.
@@ -46,7 +53,11 @@ fn forbid(crates: &[&str], word: &str, room: &str) {
         for path in sources(name) {
             let code = code(&path);
             for line in code.lines() {
-                assert!(!line.contains(word), "{}: `{word}` belongs in {room}: {line}", path.display());
+                assert!(
+                    !line.contains(word),
+                    "{}: `{word}` belongs in {room}: {line}",
+                    path.display()
+                );
             }
         }
     }
@@ -55,7 +66,9 @@ fn forbid(crates: &[&str], word: &str, room: &str) {
 /// The names of a manifest's dependencies, those for tests left out.
 fn dependencies(name: &str) -> Vec<String> {
     let manifest = fs::read_to_string(workspace().join(name).join("Cargo.toml")).expect("manifest");
-    let section = manifest.split("\n[").find(|section| section.starts_with("dependencies]"));
+    let section = manifest
+        .split("\n[")
+        .find(|section| section.starts_with("dependencies]"));
     section.map_or(Vec::new(), |section| {
         section
             .lines()
@@ -71,7 +84,9 @@ fn dependencies(name: &str) -> Vec<String> {
 fn forbid_dependencies(name: &str, forbidden: &[&str], room: &str) {
     for dependency in dependencies(name) {
         assert!(
-            !forbidden.iter().any(|prefix| dependency.starts_with(prefix)),
+            !forbidden
+                .iter()
+                .any(|prefix| dependency.starts_with(prefix)),
             "{name} depends on {dependency}, which belongs in {room}"
         );
     }
@@ -94,9 +109,19 @@ fn the_compiler_does_not_know_linux() {
 
 #[test]
 fn the_runtime_does_not_know_the_back_end() {
-    let back_end = ["cranelift", "wasmparser", "object", "elfin-compiler", "elfin-linker"];
+    let back_end = [
+        "cranelift",
+        "wasmparser",
+        "object",
+        "elfin-compiler",
+        "elfin-linker",
+    ];
     forbid_dependencies("runtime-lib", &back_end, "compiler/ or linker/");
-    assert_eq!(dependencies("runtime-lib/abi"), [""; 0], "the contract has no dependencies");
+    assert_eq!(
+        dependencies("runtime-lib/abi"),
+        [""; 0],
+        "the contract has no dependencies"
+    );
     for name in ["runtime-lib", "runtime-lib/abi"] {
         let lib = fs::read_to_string(workspace().join(name).join("src/lib.rs")).expect("lib.rs");
         assert!(lib.contains("no_std"), "{name} is no_std");
@@ -105,7 +130,15 @@ fn the_runtime_does_not_know_the_back_end() {
 
 #[test]
 fn only_the_command_line_touches_files_terminal_and_exit_codes() {
-    for word in ["std::fs", "fs::File", "std::env", "process::exit", "println!", "std::io::stdout", "std::io::stderr"] {
+    for word in [
+        "std::fs",
+        "fs::File",
+        "std::env",
+        "process::exit",
+        "println!",
+        "std::io::stdout",
+        "std::io::stderr",
+    ] {
         forbid(&["compiler", "linker"], word, "cli/");
     }
     for path in sources("cli") {
@@ -113,7 +146,11 @@ fn only_the_command_line_touches_files_terminal_and_exit_codes() {
             continue;
         }
         let code = code(&path);
-        assert!(!code.contains("process::exit"), "{}: exit codes belong in cli/src/main.rs", path.display());
+        assert!(
+            !code.contains("process::exit"),
+            "{}: exit codes belong in cli/src/main.rs",
+            path.display()
+        );
     }
 }
 
@@ -130,7 +167,13 @@ fn public_functions(path: &Path) -> BTreeSet<String> {
     let code = code(path);
     let lines = code.lines().filter(is_public);
     lines
-        .filter_map(|line| line.split("fn ").nth(1)?.split(['(', '<']).next().map(str::to_owned))
+        .filter_map(|line| {
+            line.split("fn ")
+                .nth(1)?
+                .split(['(', '<'])
+                .next()
+                .map(str::to_owned)
+        })
         .collect()
 }
 
@@ -146,7 +189,12 @@ fn every_arch_file_has_the_same_functions() {
         let of = |arch: &str| public_functions(&directory.join(format!("{arch}.rs")));
         let expected = of(first);
         for arch in rest {
-            assert_eq!(of(arch), expected, "{}: {arch}.rs and {first}.rs differ", directory.display());
+            assert_eq!(
+                of(arch),
+                expected,
+                "{}: {arch}.rs and {first}.rs differ",
+                directory.display()
+            );
         }
         compared += 1;
     }
@@ -155,21 +203,44 @@ fn every_arch_file_has_the_same_functions() {
 
 #[test]
 fn every_file_opens_with_what_it_is() {
-    for name in ["cli", "compiler", "linker", "runtime-lib", "runtime-lib/abi", "spec-tests", "fuzz", "benches"] {
+    for name in [
+        "cli",
+        "compiler",
+        "linker",
+        "runtime-lib",
+        "runtime-lib/abi",
+        "spec-tests",
+        "fuzz",
+        "benches",
+    ] {
         for path in files(&workspace().join(name), "rs") {
             let text = fs::read_to_string(&path).expect("source");
-            let target = path.components().any(|component| component.as_os_str() == "target");
-            assert!(target || text.starts_with("//! "), "{} does not open with `//! `", path.display());
+            let target = path
+                .components()
+                .any(|component| component.as_os_str() == "target");
+            assert!(
+                target || text.starts_with("//! "),
+                "{} does not open with `//! `",
+                path.display()
+            );
         }
     }
 }
 
 #[test]
 fn exceptions_have_reasons() {
-    for name in ["cli", "compiler", "linker", "runtime-lib", "runtime-lib/abi"] {
+    for name in [
+        "cli",
+        "compiler",
+        "linker",
+        "runtime-lib",
+        "runtime-lib/abi",
+    ] {
         for path in sources(name) {
             for line in code(&path).lines() {
-                let marker = ["#[ignore]", "todo!(", "unimplemented!("].iter().find(|word| line.contains(**word));
+                let marker = ["#[ignore]", "todo!(", "unimplemented!("]
+                    .iter()
+                    .find(|word| line.contains(**word));
                 assert!(marker.is_none(), "{}: {line}", path.display());
             }
         }

@@ -26,7 +26,10 @@ pub(crate) fn build(plan: &BuildPlan) -> Result<()> {
     output::check_destinations(plan)?;
     let started = Instant::now();
     let modules = read_modules(&plan.program)?;
-    let read = Phase { name: "read", time: started.elapsed() };
+    let read = Phase {
+        name: "read",
+        time: started.elapsed(),
+    };
 
     let mut artifacts = Vec::new();
     let mut times = Vec::new();
@@ -34,20 +37,35 @@ pub(crate) fn build(plan: &BuildPlan) -> Result<()> {
         let made = on_pool(&plan.program, || make(plan, &modules, output))??;
         if let (Some(path), Some(map)) = (&output.map, made.map) {
             let bytes = map.to_string().into_bytes();
-            artifacts.push(Artifact { path: path.clone(), mode: output::PLAIN, bytes });
+            artifacts.push(Artifact {
+                path: path.clone(),
+                mode: output::PLAIN,
+                bytes,
+            });
         }
         match &output.to {
             Destination::Stdout => output::write_stdout(&made.bytes)?,
             Destination::File(path) => {
-                let mode = if plan.emit == Emit::Exe { output::EXECUTABLE } else { output::PLAIN };
-                artifacts.push(Artifact { path: path.clone(), mode, bytes: made.bytes });
+                let mode = if plan.emit == Emit::Exe {
+                    output::EXECUTABLE
+                } else {
+                    output::PLAIN
+                };
+                artifacts.push(Artifact {
+                    path: path.clone(),
+                    mode,
+                    bytes: made.bytes,
+                });
             }
         }
         times.push((output.arch, made.phases));
     }
     let started = Instant::now();
     output::write_all(&artifacts)?;
-    let write = Phase { name: "write", time: started.elapsed() };
+    let write = Phase {
+        name: "write",
+        time: started.elapsed(),
+    };
 
     if plan.program.time {
         for (arch, phases) in times {
@@ -63,16 +81,27 @@ fn make(plan: &BuildPlan, modules: &Modules, output: &Output) -> Result<Made> {
     let text = |text: String| Made {
         bytes: text.into_bytes(),
         map: None,
-        phases: vec![Phase { name: "dump", time: started.elapsed() }],
+        phases: vec![Phase {
+            name: "dump",
+            time: started.elapsed(),
+        }],
     };
     Ok(match plan.emit {
         Emit::Exe => {
             let executable = assemble(&plan.program, modules, output.arch)?;
-            Made { bytes: executable.bytes, map: Some(executable.map), phases: executable.phases }
+            Made {
+                bytes: executable.bytes,
+                map: Some(executable.map),
+                phases: executable.phases,
+            }
         }
         Emit::Obj => {
             let program = compile(&plan.program, modules, output.arch)?;
-            Made { bytes: program.object, map: None, phases: program.phases }
+            Made {
+                bytes: program.object,
+                map: None,
+                phases: program.phases,
+            }
         }
         Emit::Clif => text(dump(&plan.program, modules, output.arch, dump_clif)?),
         Emit::Asm => text(dump(&plan.program, modules, output.arch, dump_asm)?),

@@ -33,7 +33,10 @@ fn prepare(plan: &RunPlan) -> Result<PathBuf> {
     let modules = read_modules(program)?;
     let cache = Cache::open()?;
     let key = cache::key(program, &modules, plan.arch);
-    let read = Phase { name: "read", time: started.elapsed() };
+    let read = Phase {
+        name: "read",
+        time: started.elapsed(),
+    };
     let mut phases = vec![read];
     let path = match cache.find(&key) {
         Some(path) => path,
@@ -64,16 +67,22 @@ fn start(plan: &RunPlan, executable: &Path) -> Failure {
                 command
             }
             None => {
-                return Failure::new(format!("cannot run a program for {} here", plan.arch.name()))
-                    .because(format!(
-                        "{} is not in PATH; install qemu-user",
-                        qemu_names(plan.arch).join(" or ")
-                    ));
+                return Failure::new(format!(
+                    "cannot run a program for {} here",
+                    plan.arch.name()
+                ))
+                .because(format!(
+                    "{} is not in PATH; install qemu-user",
+                    qemu_names(plan.arch).join(" or ")
+                ));
             }
         }
     };
     let error = command.args(&plan.args).exec();
-    let failure = Failure::new(format!("cannot start {}", elfin_compiler::Printable(&name.to_string_lossy())));
+    let failure = Failure::new(format!(
+        "cannot start {}",
+        elfin_compiler::Printable(&name.to_string_lossy())
+    ));
     match error.kind() {
         io::ErrorKind::PermissionDenied => failure.because(format!(
             "{}: {error} (is the cache on a file system mounted noexec?)",
@@ -92,7 +101,10 @@ fn argv0(input: &Input) -> OsString {
 }
 
 fn qemu_names(arch: Arch) -> [String; 2] {
-    [format!("qemu-{}", arch.name()), format!("qemu-{}-static", arch.name())]
+    [
+        format!("qemu-{}", arch.name()),
+        format!("qemu-{}-static", arch.name()),
+    ]
 }
 
 fn find_qemu(arch: Arch) -> Option<PathBuf> {

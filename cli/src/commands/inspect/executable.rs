@@ -41,7 +41,11 @@ pub(super) fn describe(bytes: &[u8]) -> Result<Described> {
         elf::EM_X86_64 => "x86_64",
         elf::EM_AARCH64 => "aarch64",
         elf::EM_RISCV => "riscv64",
-        other => return Err(Failure::new(format!("its machine, {other}, is none of elfin's"))),
+        other => {
+            return Err(Failure::new(format!(
+                "its machine, {other}, is none of elfin's"
+            )));
+        }
     };
     let mut segments = Vec::new();
     let mut sealed = false;
@@ -52,19 +56,31 @@ pub(super) fn describe(bytes: &[u8]) -> Result<Described> {
         let flags = program_header.p_flags(endian);
         let data = program_header.data(endian, bytes).unwrap_or_default();
         if flags & elf::PF_W == 0 {
-            sealed |= data.windows(note.policy.len().max(1)).any(|window| window == note.policy);
+            sealed |= data
+                .windows(note.policy.len().max(1))
+                .any(|window| window == note.policy);
         }
         let letter = |flag, letter| if flags & flag != 0 { letter } else { '-' };
         segments.push(Segment {
             address: program_header.p_vaddr(endian),
             file_size: program_header.p_filesz(endian),
             memory_size: program_header.p_memsz(endian),
-            permissions: [letter(elf::PF_R, 'r'), letter(elf::PF_W, 'w'), letter(elf::PF_X, 'x')]
-                .iter()
-                .collect(),
+            permissions: [
+                letter(elf::PF_R, 'r'),
+                letter(elf::PF_W, 'w'),
+                letter(elf::PF_X, 'x'),
+            ]
+            .iter()
+            .collect(),
         });
     }
-    Ok(Described { size: bytes.len(), target, note, sealed, segments })
+    Ok(Described {
+        size: bytes.len(),
+        target,
+        note,
+        sealed,
+        segments,
+    })
 }
 
 impl Described {
@@ -74,8 +90,14 @@ impl Described {
         let (mut dirs, mut env, mut inherit, mut args) = (vec![], vec![], vec![], vec![]);
         for entry in policy::Entries::new(&self.note.policy) {
             match entry {
-                policy::Entry::Dir { host, guest, read_only } => {
-                    dirs.push(json!({ "host": text(host), "guest": text(guest), "read_only": read_only }));
+                policy::Entry::Dir {
+                    host,
+                    guest,
+                    read_only,
+                } => {
+                    dirs.push(
+                        json!({ "host": text(host), "guest": text(guest), "read_only": read_only }),
+                    );
                 }
                 policy::Entry::Env(pair) => {
                     let pair = text(pair);
@@ -124,12 +146,22 @@ impl Described {
         );
         let mut grants: Vec<String> = policy::Entries::new(&self.note.policy)
             .map(|entry| match entry {
-                policy::Entry::Dir { host, guest, read_only } => {
-                    let how = if read_only { "read only" } else { "read and write" };
+                policy::Entry::Dir {
+                    host,
+                    guest,
+                    read_only,
+                } => {
+                    let how = if read_only {
+                        "read only"
+                    } else {
+                        "read and write"
+                    };
                     format!("directory {} as {}, {how}", text(host), text(guest))
                 }
                 policy::Entry::Env(pair) => format!("environment variable {}", text(pair)),
-                policy::Entry::InheritEnv(key) => format!("environment variable {}, inherited", text(key)),
+                policy::Entry::InheritEnv(key) => {
+                    format!("environment variable {}, inherited", text(key))
+                }
                 policy::Entry::Arg(arg) => format!("argument {}", text(arg)),
             })
             .collect();
@@ -142,7 +174,10 @@ impl Described {
         out += &section("granted", grants);
         out += &section(
             "host functions it calls",
-            self.note.host_functions.iter().map(|name| Printable(name).to_string()),
+            self.note
+                .host_functions
+                .iter()
+                .map(|name| Printable(name).to_string()),
         );
         out += &section(
             "segments",
@@ -153,7 +188,11 @@ impl Described {
                 )
             }),
         );
-        let modules = self.note.modules.iter().map(|hash| format!("module sha256 {}", Printable(hash)));
+        let modules = self
+            .note
+            .modules
+            .iter()
+            .map(|hash| format!("module sha256 {}", Printable(hash)));
         let options = format!(
             "-O {}, --memory {}",
             Printable(&self.note.opt_level),

@@ -20,18 +20,28 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<()> {
     let name = plan::file_name(&args.file);
     let (json, text) = if bytes.starts_with(b"\x7fELF") {
         let described = executable::describe(&bytes).map_err(|failure| {
-            Failure::new(format!("cannot inspect {}", elfin_compiler::Printable(&name)))
-                .because(failure.headline())
+            Failure::new(format!(
+                "cannot inspect {}",
+                elfin_compiler::Printable(&name)
+            ))
+            .because(failure.headline())
         })?;
         (described.to_json(), described.to_text(&name))
     } else {
         let described = module::describe(&name, &bytes).map_err(|error| {
-            Failure::new(format!("cannot inspect {}", elfin_compiler::Printable(&name)))
-                .because_compiler(&error)
+            Failure::new(format!(
+                "cannot inspect {}",
+                elfin_compiler::Printable(&name)
+            ))
+            .because_compiler(&error)
         })?;
         (described.to_json(), described.to_text(&name))
     };
-    if args.json { output::write_stdout(pretty(&json).as_bytes()) } else { output::write_stdout(text.as_bytes()) }
+    if args.json {
+        output::write_stdout(pretty(&json).as_bytes())
+    } else {
+        output::write_stdout(text.as_bytes())
+    }
 }
 
 fn pretty(json: &Value) -> String {
@@ -44,5 +54,9 @@ fn section(heading: &str, lines: impl IntoIterator<Item = String>) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    lines.into_iter().fold(format!("\n{heading}\n"), |text, line| text + "  " + &line + "\n")
+    lines
+        .into_iter()
+        .fold(format!("\n{heading}\n"), |text, line| {
+            text + "  " + &line + "\n"
+        })
 }

@@ -51,7 +51,11 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
     };
     let invalid = |error: wasmparser::Error| Error::Invalid {
         message: error.message().to_owned(),
-        place: Place { module: name.to_owned(), function: None, offset: Some(error.offset()) },
+        place: Place {
+            module: name.to_owned(),
+            function: None,
+            offset: Some(error.offset()),
+        },
     };
     let all = WasmFeatures::all();
     let mut described = Described {
@@ -65,13 +69,21 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
         needs: Vec::new(),
     };
     if Parser::is_component(&binary) {
-        described.needs.extend(verdict.map(|error| error.to_string()));
+        described
+            .needs
+            .extend(verdict.map(|error| error.to_string()));
         return Ok(described);
     }
-    let types = Validator::new_with_features(all).validate_all(&binary).map_err(invalid)?;
+    let types = Validator::new_with_features(all)
+        .validate_all(&binary)
+        .map_err(invalid)?;
     let types = types.as_ref();
-    described.memories = (0..types.memory_count()).map(|index| types.memory_at(index)).collect();
-    described.tables = (0..types.table_count()).map(|index| types.table_at(index)).collect();
+    described.memories = (0..types.memory_count())
+        .map(|index| types.memory_at(index))
+        .collect();
+    described.tables = (0..types.table_count())
+        .map(|index| types.table_at(index))
+        .collect();
     for payload in Parser::new(0).parse_all(&binary) {
         match payload.map_err(invalid)? {
             Payload::ImportSection(section) => {
@@ -80,7 +92,12 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
                     let ty = entity(types, types.entity_type_from_import(&import));
                     let provided = is_provided(types, &import);
                     let (module, name) = (import.module.to_owned(), import.name.to_owned());
-                    described.imports.push(Import { module, name, ty, provided });
+                    described.imports.push(Import {
+                        module,
+                        name,
+                        ty,
+                        provided,
+                    });
                 }
             }
             Payload::ExportSection(section) => {
@@ -93,7 +110,10 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
                         }
                         _ => entity(types, types.entity_type_from_export(&export)),
                     };
-                    described.exports.push(Export { name: export.name.to_owned(), ty });
+                    described.exports.push(Export {
+                        name: export.name.to_owned(),
+                        ty,
+                    });
                 }
             }
             Payload::StartSection { .. } => described.start = true,
@@ -107,8 +127,12 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
 
 /// Whether elfin has this host function, with this very type.
 fn is_provided(types: TypesRef<'_>, import: &wasmparser::Import<'_>) -> bool {
-    let Some(EntityType::Func(id)) = types.entity_type_from_import(import) else { return false };
-    let Some(function) = host::find(import.module, import.name) else { return false };
+    let Some(EntityType::Func(id)) = types.entity_type_from_import(import) else {
+        return false;
+    };
+    let Some(function) = host::find(import.module, import.name) else {
+        return false;
+    };
     let value_type = |ty: &host::ValType| match ty {
         host::ValType::I32 => wasmparser::ValType::I32,
         host::ValType::I64 => wasmparser::ValType::I64,
@@ -117,25 +141,50 @@ fn is_provided(types: TypesRef<'_>, import: &wasmparser::Import<'_>) -> bool {
     };
     let ty = types[id].unwrap_func();
     !function.symbol.is_empty()
-        && ty.params().iter().copied().eq(function.params.iter().map(value_type))
-        && ty.results().iter().copied().eq(function.results.iter().map(value_type))
+        && ty
+            .params()
+            .iter()
+            .copied()
+            .eq(function.params.iter().map(value_type))
+        && ty
+            .results()
+            .iter()
+            .copied()
+            .eq(function.results.iter().map(value_type))
 }
 
 /// Features without which the module is not valid.
 fn features_used(binary: &[u8]) -> Vec<String> {
     // Not features beyond 1.0 that a module uses, but part of 1.0, or details of how others are encoded.
-    const DETAILS: [&str; 5] =
-        ["FLOATS", "MUTABLE_GLOBAL", "GC_TYPES", "CALL_INDIRECT_OVERLONG", "BULK_MEMORY_OPT"];
-    let of_modules = |name: &str| !DETAILS.contains(&name) && !name.starts_with("CM") && name != "COMPONENT_MODEL";
-    let all: Vec<_> = WasmFeatures::all().iter_names().filter(|(name, _)| of_modules(name)).collect();
+    const DETAILS: [&str; 5] = [
+        "FLOATS",
+        "MUTABLE_GLOBAL",
+        "GC_TYPES",
+        "CALL_INDIRECT_OVERLONG",
+        "BULK_MEMORY_OPT",
+    ];
+    let of_modules = |name: &str| {
+        !DETAILS.contains(&name) && !name.starts_with("CM") && name != "COMPONENT_MODEL"
+    };
+    let all: Vec<_> = WasmFeatures::all()
+        .iter_names()
+        .filter(|(name, _)| of_modules(name))
+        .collect();
     needed_of(&all, binary)
 }
 
 /// Those of `features` without which the module is not valid. When it is valid without all of them,
 /// none is needed; else each half is looked at.
 fn needed_of(features: &[(&'static str, WasmFeatures)], binary: &[u8]) -> Vec<String> {
-    let without = features.iter().fold(WasmFeatures::all(), |rest, (_, feature)| rest.difference(*feature));
-    if Validator::new_with_features(without).validate_all(binary).is_ok() {
+    let without = features
+        .iter()
+        .fold(WasmFeatures::all(), |rest, (_, feature)| {
+            rest.difference(*feature)
+        });
+    if Validator::new_with_features(without)
+        .validate_all(binary)
+        .is_ok()
+    {
         return Vec::new();
     }
     match features {
@@ -164,7 +213,12 @@ fn needs(described: &Described, verdict: Option<&Error>) -> Vec<String> {
         }
     }
     for module in modules {
-        let of_it = || described.imports.iter().filter(|import| !import.provided && import.module == module);
+        let of_it = || {
+            described
+                .imports
+                .iter()
+                .filter(|import| !import.provided && import.module == module)
+        };
         let name = Printable(module);
         needs.push(if host::HOST_FUNCTIONS.iter().any(|function| function.module == module) {
             "host functions that elfin does not have; or --unknown-imports trap".to_owned()
@@ -184,7 +238,10 @@ fn needs(described: &Described, verdict: Option<&Error>) -> Vec<String> {
             .take(3)
             .collect();
         if !functions.is_empty() {
-            needs.push(format!("a function to call: --invoke NAME (such as {})", functions.join(", ")));
+            needs.push(format!(
+                "a function to call: --invoke NAME (such as {})",
+                functions.join(", ")
+            ));
         }
     }
     needs
@@ -194,22 +251,44 @@ fn entity(types: TypesRef<'_>, ty: Option<EntityType>) -> Type {
     let function = |id: CoreTypeId| match &types[id].composite_type.inner {
         wasmparser::CompositeInnerType::Func(ty) => {
             let list = |types: &[wasmparser::ValType]| {
-                types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                types
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             };
             format!("({}) -> ({})", list(ty.params()), list(ty.results()))
         }
         other => other.to_string(),
     };
     match ty {
-        Some(EntityType::Func(id) | EntityType::FuncExact(id)) => Type { kind: "func", text: function(id) },
-        Some(EntityType::Table(ty)) => Type { kind: "table", text: table(&ty) },
-        Some(EntityType::Memory(ty)) => Type { kind: "memory", text: memory(&ty) },
+        Some(EntityType::Func(id) | EntityType::FuncExact(id)) => Type {
+            kind: "func",
+            text: function(id),
+        },
+        Some(EntityType::Table(ty)) => Type {
+            kind: "table",
+            text: table(&ty),
+        },
+        Some(EntityType::Memory(ty)) => Type {
+            kind: "memory",
+            text: memory(&ty),
+        },
         Some(EntityType::Global(ty)) => {
             let mutable = if ty.mutable { "mut " } else { "" };
-            Type { kind: "global", text: format!("{mutable}{}", ty.content_type) }
+            Type {
+                kind: "global",
+                text: format!("{mutable}{}", ty.content_type),
+            }
         }
-        Some(EntityType::Tag(id)) => Type { kind: "tag", text: function(id) },
-        None => Type { kind: "unknown", text: String::new() },
+        Some(EntityType::Tag(id)) => Type {
+            kind: "tag",
+            text: function(id),
+        },
+        None => Type {
+            kind: "unknown",
+            text: String::new(),
+        },
     }
 }
 
@@ -224,7 +303,10 @@ fn memory(ty: &MemoryType) -> String {
     let index = if ty.memory64 { "i64, " } else { "" };
     let shared = if ty.shared { "shared, " } else { "" };
     let page = page_size(ty);
-    format!("{index}{shared}{} pages of {page} bytes", limits(ty.initial, ty.maximum))
+    format!(
+        "{index}{shared}{} pages of {page} bytes",
+        limits(ty.initial, ty.maximum)
+    )
 }
 
 fn page_size(ty: &MemoryType) -> u64 {
@@ -233,7 +315,11 @@ fn page_size(ty: &MemoryType) -> u64 {
 
 fn table(ty: &TableType) -> String {
     let index = if ty.table64 { "i64, " } else { "" };
-    format!("{index}{} entries of {}", limits(ty.initial, ty.maximum), ty.element_type)
+    format!(
+        "{index}{} entries of {}",
+        limits(ty.initial, ty.maximum),
+        ty.element_type
+    )
 }
 
 impl Described {
@@ -289,24 +375,43 @@ impl Described {
 
     /// For a person.
     pub(super) fn to_text(&self, name: &str) -> String {
-        let mut text = format!("{}: WebAssembly module, {} bytes\n", Printable(name), self.size);
+        let mut text = format!(
+            "{}: WebAssembly module, {} bytes\n",
+            Printable(name),
+            self.size
+        );
         text += &section(
             "imports",
             self.imports.iter().map(|import| {
-                let provided = if import.provided { "" } else { "   not provided by elfin" };
+                let provided = if import.provided {
+                    ""
+                } else {
+                    "   not provided by elfin"
+                };
                 let (module, name) = (Printable(&import.module), Printable(&import.name));
-                format!("{module}.{name}: {} {}{provided}", import.ty.kind, import.ty.text)
+                format!(
+                    "{module}.{name}: {} {}{provided}",
+                    import.ty.kind, import.ty.text
+                )
             }),
         );
         text += &section(
             "exports",
-            self.exports
-                .iter()
-                .map(|export| format!("{}: {} {}", Printable(&export.name), export.ty.kind, export.ty.text)),
+            self.exports.iter().map(|export| {
+                format!(
+                    "{}: {} {}",
+                    Printable(&export.name),
+                    export.ty.kind,
+                    export.ty.text
+                )
+            }),
         );
         text += &section("memories", self.memories.iter().map(memory));
         text += &section("tables", self.tables.iter().map(table));
-        text += &section("features used beyond WebAssembly 1.0", self.features.iter().cloned());
+        text += &section(
+            "features used beyond WebAssembly 1.0",
+            self.features.iter().cloned(),
+        );
         if self.needs.is_empty() {
             text += "\nnothing stands in the way of `elfin build`\n";
         }
