@@ -109,13 +109,26 @@ pub struct Span {
 const _: () = assert!(size_of::<Span>() == size_of::<IoSlice<'_>>());
 const _: () = assert!(size_of::<Span>() == size_of::<IoSliceMut<'_>>());
 
-/// Room for the spans of one call, on the caller's stack; only what is used gets touched.
-pub type Room = [MaybeUninit<Span>; MAX_IOVECS];
+/// Room for the spans of one call.
+pub type Room = [MaybeUninit<Span>];
 
-/// Empty room.
-#[must_use]
-pub const fn room() -> Room {
-    [MaybeUninit::uninit(); MAX_IOVECS]
+/// Gives `act` room for `count` spans, on the stack. A frame is touched page by page as it is made, so the
+/// large one is made only for a call that needs it: four page faults are dear in a short program.
+pub fn with_room(
+    count: u32,
+    act: &mut dyn FnMut(&mut Room) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    const FEW: usize = 16;
+
+    #[inline(never)]
+    fn many(act: &mut dyn FnMut(&mut Room) -> Result<(), Errno>) -> Result<(), Errno> {
+        act(&mut [MaybeUninit::uninit(); MAX_IOVECS])
+    }
+
+    if count as usize > FEW {
+        return many(act);
+    }
+    act(&mut [MaybeUninit::uninit(); FEW])
 }
 
 /// The spans of one call.

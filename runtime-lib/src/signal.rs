@@ -61,7 +61,8 @@ pub fn set_up() {
     const SIZE: usize = 0x1_0000;
     const IGNORE: usize = 1;
 
-    #[repr(C, align(16))]
+    // Not aligned: the kernel aligns its frame, and the linker sorts by alignment, so that the small
+    // statics come before this one, on the page that boot writes to anyway.
     struct SignalStack(UnsafeCell<[u8; SIZE]>);
     // SAFETY: the kernel is told of it once; then it belongs to signal handlers.
     unsafe impl Sync for SignalStack {}
@@ -92,7 +93,7 @@ pub fn set_up() {
 /// # Safety
 /// The handler fits the flags.
 #[cfg(feature = "freestanding")]
-unsafe fn set_action(signal: u32, handler: usize, flags: u32) {
+pub(crate) unsafe fn set_action(signal: u32, handler: usize, flags: u32) {
     use crate::arch;
     use linux_raw_sys::general::__NR_rt_sigaction;
     let action = arch::signal_action(handler, flags);
@@ -149,13 +150,13 @@ unsafe extern "C" fn on_signal(
 /// The head of the kernel's `siginfo_t`.
 #[cfg(feature = "freestanding")]
 #[repr(C)]
-struct SignalInfo {
+pub(crate) struct SignalInfo {
     number: i32,
     error: i32,
     /// Positive when the kernel itself raised the signal.
-    code: i32,
+    pub(crate) code: i32,
     /// The address that faulted.
-    address: u64,
+    pub(crate) address: u64,
 }
 
 #[cfg(test)]

@@ -19,8 +19,12 @@ use linux_raw_sys::general::__NR_exit_group;
 /// Exit status after an error of the host's (not the guest's).
 pub const EXIT_ERROR: i32 = 1;
 
-/// Address of argc, as the kernel left it.
-static INITIAL_STACK: AtomicPtr<usize> = AtomicPtr::new(core::ptr::null_mut());
+/// Address of argc, as the kernel left it. The linker sorts by alignment: this comes first, on the page
+/// of the instance state, so that boot touches no other.
+static INITIAL_STACK: First = First(AtomicPtr::new(core::ptr::null_mut()));
+
+#[repr(align(16))]
+struct First(AtomicPtr<usize>);
 
 /// Boots the process and runs the guest.
 ///
@@ -32,7 +36,7 @@ pub unsafe extern "C" fn boot(stack: *mut usize) -> ! {
         fn elfin_program_main(state: *mut u8);
     }
 
-    INITIAL_STACK.store(stack, Ordering::Relaxed);
+    INITIAL_STACK.0.store(stack, Ordering::Relaxed);
     let program = crate::program::program();
     forbid_new_code();
     crate::memory::set_up(&program);
@@ -85,7 +89,7 @@ pub fn fail_to_reserve(bytes: u64, what: &str, error: rustix::io::Errno) -> ! {
 /// Argument `index` of the command line, argv\[0\] included.
 #[must_use]
 pub fn argument(index: usize) -> Option<&'static CStr> {
-    let stack = INITIAL_STACK.load(Ordering::Relaxed);
+    let stack = INITIAL_STACK.0.load(Ordering::Relaxed);
     if stack.is_null() {
         return None;
     }
@@ -101,7 +105,7 @@ pub fn argument(index: usize) -> Option<&'static CStr> {
 /// Number of arguments, argv\[0\] included.
 #[must_use]
 pub fn argument_count() -> usize {
-    let stack = INITIAL_STACK.load(Ordering::Relaxed);
+    let stack = INITIAL_STACK.0.load(Ordering::Relaxed);
     if stack.is_null() {
         return 0;
     }
@@ -112,7 +116,7 @@ pub fn argument_count() -> usize {
 /// The environment: pointers to `KEY=VALUE` strings, ended by null. Itself null in a hosted build.
 #[must_use]
 pub fn environment() -> *const *const c_char {
-    let stack = INITIAL_STACK.load(Ordering::Relaxed);
+    let stack = INITIAL_STACK.0.load(Ordering::Relaxed);
     if stack.is_null() {
         return core::ptr::null();
     }

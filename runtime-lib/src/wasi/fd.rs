@@ -6,7 +6,7 @@
 
 use crate::errno::{self, Errno};
 use crate::fd_table::{self, filetype, rights};
-use crate::guest::{Fdstat, Filestat, Memory, Prestat, room};
+use crate::guest::{Fdstat, Filestat, Memory, Prestat, with_room};
 use crate::policy;
 use core::mem::MaybeUninit;
 use core::num::NonZeroU64;
@@ -31,11 +31,12 @@ pub extern "C" fn elfin_wasi_fd_write(
 #[inline]
 fn write(memory: Memory, fd: u32, iovecs: u32, count: u32, written: u32) -> Result<(), Errno> {
     let host = fd_table::host(fd, rights::FD_WRITE)?;
-    let mut room = room();
-    let spans = memory.gather(iovecs, count, &mut room)?;
-    memory.check::<u32>(written, 1)?;
-    let bytes = rustix::io::writev(host, spans.to_read())?;
-    memory.store(written, bytes as u32)
+    with_room(count, &mut |room| {
+        let spans = memory.gather(iovecs, count, room)?;
+        memory.check::<u32>(written, 1)?;
+        let bytes = rustix::io::writev(host, spans.to_read())?;
+        memory.store(written, bytes as u32)
+    })
 }
 
 /// Scattered read.
@@ -49,11 +50,12 @@ pub extern "C" fn elfin_wasi_fd_read(
 ) -> i32 {
     errno::code((|| {
         let host = fd_table::host(fd, rights::FD_READ)?;
-        let mut room = room();
-        let mut spans = memory.gather(iovecs, count, &mut room)?;
-        memory.check::<u32>(read, 1)?;
-        let bytes = rustix::io::readv(host, spans.to_write())?;
-        memory.store(read, bytes as u32)
+        with_room(count, &mut |room| {
+            let mut spans = memory.gather(iovecs, count, room)?;
+            memory.check::<u32>(read, 1)?;
+            let bytes = rustix::io::readv(host, spans.to_write())?;
+            memory.store(read, bytes as u32)
+        })
     })())
 }
 
@@ -69,11 +71,12 @@ pub extern "C" fn elfin_wasi_fd_pwrite(
 ) -> i32 {
     errno::code((|| {
         let host = fd_table::host(fd, rights::FD_WRITE | rights::FD_SEEK)?;
-        let mut room = room();
-        let spans = memory.gather(iovecs, count, &mut room)?;
-        memory.check::<u32>(written, 1)?;
-        let bytes = rustix::io::pwritev(host, spans.to_read(), offset)?;
-        memory.store(written, bytes as u32)
+        with_room(count, &mut |room| {
+            let spans = memory.gather(iovecs, count, room)?;
+            memory.check::<u32>(written, 1)?;
+            let bytes = rustix::io::pwritev(host, spans.to_read(), offset)?;
+            memory.store(written, bytes as u32)
+        })
     })())
 }
 
@@ -89,11 +92,12 @@ pub extern "C" fn elfin_wasi_fd_pread(
 ) -> i32 {
     errno::code((|| {
         let host = fd_table::host(fd, rights::FD_READ | rights::FD_SEEK)?;
-        let mut room = room();
-        let mut spans = memory.gather(iovecs, count, &mut room)?;
-        memory.check::<u32>(read, 1)?;
-        let bytes = rustix::io::preadv(host, spans.to_write(), offset)?;
-        memory.store(read, bytes as u32)
+        with_room(count, &mut |room| {
+            let mut spans = memory.gather(iovecs, count, room)?;
+            memory.check::<u32>(read, 1)?;
+            let bytes = rustix::io::preadv(host, spans.to_write(), offset)?;
+            memory.store(read, bytes as u32)
+        })
     })())
 }
 

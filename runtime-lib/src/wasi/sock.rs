@@ -16,7 +16,7 @@ use super::fd::is_socket;
 use crate::arch::syscall5;
 use crate::errno::{self, Errno};
 use crate::fd_table::{self, New, filetype, rights};
-use crate::guest::{Memory, Spans, room};
+use crate::guest::{Memory, Spans, with_room};
 use linux_raw_sys::general::{__NR_recvmsg, __NR_sendmsg};
 use linux_raw_sys::net::{MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, msghdr};
 use rustix::fd::{AsRawFd, BorrowedFd};
@@ -99,20 +99,21 @@ pub extern "C" fn elfin_wasi_sock_recv(
             } else {
                 0
             };
-        let mut room = room();
-        let spans = memory.gather(iovecs, count, &mut room)?;
-        memory.check::<u32>(received, 1)?;
-        memory.check::<u16>(out_flags, 1)?;
-        let (bytes, returned) = message(__NR_recvmsg, host, spans, host_flags)?;
-        memory.store(received, bytes)?;
-        memory.store(
-            out_flags,
-            if returned & MSG_TRUNC != 0 {
-                RECV_DATA_TRUNCATED
-            } else {
-                0
-            },
-        )
+        with_room(count, &mut |room| {
+            let spans = memory.gather(iovecs, count, room)?;
+            memory.check::<u32>(received, 1)?;
+            memory.check::<u16>(out_flags, 1)?;
+            let (bytes, returned) = message(__NR_recvmsg, host, spans, host_flags)?;
+            memory.store(received, bytes)?;
+            memory.store(
+                out_flags,
+                if returned & MSG_TRUNC != 0 {
+                    RECV_DATA_TRUNCATED
+                } else {
+                    0
+                },
+            )
+        })
     })())
 }
 
@@ -131,11 +132,12 @@ pub extern "C" fn elfin_wasi_sock_send(
         if flags != 0 {
             return Err(Errno::Inval);
         }
-        let mut room = room();
-        let spans = memory.gather(iovecs, count, &mut room)?;
-        memory.check::<u32>(sent, 1)?;
-        let (bytes, _) = message(__NR_sendmsg, host, spans, MSG_NOSIGNAL)?;
-        memory.store(sent, bytes)
+        with_room(count, &mut |room| {
+            let spans = memory.gather(iovecs, count, room)?;
+            memory.check::<u32>(sent, 1)?;
+            let (bytes, _) = message(__NR_sendmsg, host, spans, MSG_NOSIGNAL)?;
+            memory.store(sent, bytes)
+        })
     })())
 }
 
