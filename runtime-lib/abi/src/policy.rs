@@ -11,6 +11,8 @@ pub const MAGIC: &[u8; 4] = b"elfP";
 /// Version of the encoding.
 pub const VERSION: u8 = 1;
 
+/// Closes a block; reading ends at any tag that it does not know.
+#[cfg(feature = "write")]
 const TAG_END: u8 = 0;
 const TAG_DIR: u8 = 1;
 const TAG_DIR_READ_ONLY: u8 = 2;
