@@ -10,13 +10,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The machines, and the name of each one's object.
-pub const MACHINES: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
+pub(crate) const MACHINES: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
 
 /// The command that rebuilds the objects.
-pub const COMMAND: &str = "cargo run -p elfin-runtime --example rebuild-prebuilt";
+pub(crate) const COMMAND: &str = "cargo run -p elfin-runtime --example rebuild-prebuilt";
 
 /// Flags of every crate of the object, the library `core` included.
-pub const RUSTFLAGS: &[&str] = &[
+pub(crate) const RUSTFLAGS: &[&str] = &[
     "-Crelocation-model=static",
     // A panic is an illegal instruction: no messages, no formatting, no paths.
     "-Zunstable-options",
@@ -26,7 +26,7 @@ pub const RUSTFLAGS: &[&str] = &[
 ];
 
 /// Settings that replace those of the workspace's release profile.
-pub const CONFIG: &[&str] = &[
+pub(crate) const CONFIG: &[&str] = &[
     "profile.release.lto='fat'",
     "profile.release.codegen-units=1",
     "profile.release.opt-level='z'",
@@ -44,18 +44,18 @@ const WORKSPACE_LINES: &[&str] = &["edition", "elfin-abi", "rustix"];
 
 /// What the manifest says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// Version of the compiler.
-    pub toolchain: String,
+    pub(crate) toolchain: String,
     /// Hash of the sources, see [`hash_sources`].
-    pub sources: String,
+    pub(crate) sources: String,
     /// SHA-256 of each object, in the order of [`MACHINES`].
-    pub objects: [String; 3],
+    pub(crate) objects: [String; 3],
 }
 
 impl Manifest {
     /// Reads lines `key = "value"`; what is missing is empty.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let value = |key: &str| {
             text.lines()
                 .find_map(|line| {
@@ -74,7 +74,7 @@ impl Manifest {
     }
 
     /// The text that [`Manifest::parse`] reads.
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut text = format!("# Written by `{COMMAND}`.\n");
         let _ = writeln!(text, "toolchain = \"{}\"", self.toolchain);
         let _ = writeln!(text, "sources = \"{}\"", self.sources);
@@ -86,17 +86,17 @@ impl Manifest {
 }
 
 /// The root of the workspace.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The folder of the checked-in objects.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("prebuilt")
 }
 
 /// SHA-256 as hexadecimal digits.
-pub fn sha256(data: &[u8]) -> String {
+pub(crate) fn sha256(data: &[u8]) -> String {
     Sha256::digest(data)
         .iter()
         .fold(String::new(), |mut text, byte| {
@@ -106,7 +106,7 @@ pub fn sha256(data: &[u8]) -> String {
 }
 
 /// Hash over the paths and contents of all that decides the objects' bytes, the compiler apart.
-pub fn hash_sources() -> String {
+pub(crate) fn hash_sources() -> String {
     let root = root();
     let mut files: Vec<String> = ["runtime-lib/Cargo.toml", "runtime-lib/abi/Cargo.toml"]
         .map(String::from)

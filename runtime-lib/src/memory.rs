@@ -129,7 +129,19 @@ pub fn set_up(program: &Program<'_>) {
     for memory in program.memories() {
         // SAFETY: boot; nothing else runs, nothing else knows of the range.
         if let Err(error) = unsafe { prepare(program, memory) } {
-            crate::start::fail_to_reserve(memory.reservation, "linear memory", error);
+            let (bytes, remedy) = if memory.reservation == 0 {
+                // SAFETY: the compiler's record.
+                (
+                    unsafe { (*(memory.descriptor as *const MemoryDescriptor)).len },
+                    "",
+                )
+            } else {
+                (
+                    memory.reservation,
+                    "; build with --memory checked, or raise ulimit -v",
+                )
+            };
+            crate::start::fail_to_reserve(bytes, "linear memory", error, remedy);
         }
     }
     for copy in program.copies() {

@@ -73,7 +73,7 @@ fn forbid_new_code() {
 /// Ends a process whose address space has no room for what the program needs.
 #[cfg(feature = "freestanding")]
 #[cold]
-pub fn fail_to_reserve(bytes: u64, what: &str, error: rustix::io::Errno) -> ! {
+pub fn fail_to_reserve(bytes: u64, what: &str, error: rustix::io::Errno, remedy: &str) -> ! {
     let mut message = crate::message::Message::new("elfin: error: cannot reserve ");
     message.number(bytes, 0);
     message.text(" bytes of address space for ");
@@ -81,7 +81,8 @@ pub fn fail_to_reserve(bytes: u64, what: &str, error: rustix::io::Errno) -> ! {
     if error == rustix::io::Errno::NOMEM {
         message.text(" (Out of memory)");
     }
-    message.text("; build with --memory checked, or raise ulimit -v\n");
+    message.text(remedy);
+    message.byte(b'\n');
     message.send();
     exit(EXIT_ERROR)
 }

@@ -30,7 +30,7 @@ pub fn set_up(program: &Program<'_>) {
             crate::memory::claim(base, base + table.reservation, access, Commit::Later)
         };
         if let Err(error) = result {
-            crate::start::fail_to_reserve(table.reservation, "a table", error);
+            crate::start::fail_to_reserve(table.reservation, "a table", error, "");
         }
     }
 }
