@@ -48,6 +48,8 @@ impl Tree {
             ("up_slash/", "evil"),
             ("evil/", "link1"),
             ("../../outside/secret", "dir/out"),
+            ("/etc/passwd", "dir/absolute"),
+            ("/file", "dir/nested/absolute"),
         ] {
             symlink(target, root.join(link)).unwrap();
         }
@@ -128,6 +130,9 @@ const OUTSIDE_WHEN_FOLLOWED: &[&str] = &[
     "evil",
     "link1",
     "dir/out",
+    "dir/absolute",
+    "dir/nested/absolute",
+    "to_dir/absolute",
 ];
 
 /// Some tests below name a directory that isn't there before they leave.
@@ -856,7 +861,7 @@ fn a_read_only_grant_can_be_read_and_no_more() {
     );
     assert_eq!(
         names(&tree.root().join("dir")),
-        ["around", "file", "nested", "out", "up"]
+        ["absolute", "around", "file", "nested", "out", "up"]
     );
     assert_eq!(names(writable.path()), ["mine"]);
 }
@@ -1023,12 +1028,20 @@ fn a_renamer_gains_nothing() {
     symlink("../outside", root.join("swap_link")).unwrap();
     symlink("../outside/secret", root.join("plain_link")).unwrap();
     let mut guest = tree.guest();
+    /// Ends the renamer also when the test fails.
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let stop = AtomicBool::new(false);
     let exchange = |a: &str, b: &str| {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
         let _ = renameat_with(CWD, root.join(a), CWD, root.join(b), RenameFlags::EXCHANGE);
     };
     std::thread::scope(|scope| {
+        let _stop = Stop(&stop);
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 exchange("swap", "swap_link");
@@ -1065,7 +1078,6 @@ fn a_renamer_gains_nothing() {
                 guest.close(fd).unwrap();
             }
         }
-        stop.store(true, Ordering::Relaxed);
         // Else nothing was raced for.
         assert!(inside > 0 && refused > 0, "{inside} {refused}");
     });

@@ -1,10 +1,38 @@
 //! WASI preview 1, one file a family. Every function is `extern "C"`, named by `elfin_abi::host`, and
 //! stands in a section of its own: an executable holds only what its guest imports, so no table may
-//! name several of them. What each asks of the kernel is listed in the crate's DESIGN.md.
+//! name several of them.
 //! Spec: <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md>.
 //!
 //! A host function checks everything that could fail without the kernel (guest pointers for results
 //! included) before its first system call: one that fails has done nothing.
+//!
+//! System calls that each may make, for a filter. **P**, what finds a path: `openat2`, and `openat`,
+//! `readlinkat` where that is missing; `fstatfs`, `close`.
+//!
+//! | function | system calls |
+//! |---|---|
+//! | `args_*`, `environ_*`, `fd_prestat_*`, `fd_fdstat_set_rights` | none |
+//! | `clock_res_get`; `clock_time_get` | `clock_getres`; `clock_gettime` (where the vDSO can't) |
+//! | `fd_advise`; `fd_allocate` | `fadvise64`; `fallocate` |
+//! | `fd_close`, `fd_renumber` | `close` |
+//! | `fd_datasync`; `fd_sync` | `fdatasync`; `fsync` |
+//! | `fd_fdstat_get`; `fd_fdstat_set_flags` | `fstat`, `getsockopt`, `lseek`, `fcntl`; `fcntl` |
+//! | `fd_filestat_get`; `_set_size`; `_set_times` | `fstat`, `getsockopt`; `ftruncate`; `utimensat` |
+//! | `fd_read`; `fd_write`; `fd_pread`; `fd_pwrite` | `readv`; `writev`; `preadv`; `pwritev` |
+//! | `fd_readdir`; `fd_seek`, `fd_tell` | `lseek`, `getdents64`; `lseek` |
+//! | `path_create_directory`; `path_remove_directory` | P, `mkdirat`; P, `unlinkat` |
+//! | `path_filestat_get`; `_set_times` | P, `newfstatat`, `readlinkat`; and `utimensat` |
+//! | `path_link`; `path_symlink` | P, `newfstatat`, `readlinkat`, `linkat`; P, `newfstatat`, `symlinkat` |
+//! | `path_open` | P, `openat`, `readlinkat`, `fstat`, `fcntl` |
+//! | `path_readlink` | P, `newfstatat`, `readlinkat` |
+//! | `path_rename` | P, `newfstatat`, `renameat` (riscv64: `renameat2`) |
+//! | `path_unlink_file` | P, `newfstatat`, `unlinkat` |
+//! | `poll_oneoff` | `ppoll`, `clock_nanosleep`, `clock_gettime`, `ioctl` (`FIONREAD`) |
+//! | `proc_exit`, `proc_raise` | `exit_group` |
+//! | `random_get`; `sched_yield` | `getrandom`; `sched_yield` |
+//! | `sock_accept` | `accept4`, `fcntl`, `close` |
+//! | `sock_recv`; `sock_send`; `sock_shutdown` | `recvmsg`; `sendmsg`; `shutdown` |
+//! | set-up, before a filter | `fcntl`, `openat`, `close_range`, `fstatfs`, `close` |
 
 pub mod args;
 pub mod clock;

@@ -22,6 +22,25 @@ const OFLAG_DIRECTORY: u32 = 2;
 const OFLAG_EXCL: u32 = 4;
 const OFLAG_TRUNC: u32 = 8;
 
+const FDFLAG_DSYNC: u32 = 2;
+const FDFLAG_RSYNC: u32 = 8;
+const FDFLAG_SYNC: u32 = 16;
+
+/// What a directory must be able to hand on for a file that is written through (witx `rights`, `fd_sync`).
+fn sync_rights(fdflags: u32) -> u64 {
+    let dsync = if fdflags & FDFLAG_DSYNC != 0 {
+        rights::FD_DATASYNC
+    } else {
+        0
+    };
+    let sync = if fdflags & (FDFLAG_RSYNC | FDFLAG_SYNC) != 0 {
+        rights::FD_SYNC
+    } else {
+        0
+    };
+    dsync | sync
+}
+
 fn wants_follow(flags: u32) -> Result<bool, Errno> {
     if flags & !SYMLINK_FOLLOW == 0 {
         Ok(flags == SYMLINK_FOLLOW)
@@ -199,8 +218,8 @@ pub extern "C" fn elfin_wasi_path_open(
 
         // Reading and writing are promises; other rights that the directory can't give are left out, as
         // guests' libraries ask for all that might ever be of use.
-        let access = rights::FD_READ | rights::FD_WRITE;
-        if base & access & !directory.inheriting != 0 {
+        let access = base & (rights::FD_READ | rights::FD_WRITE) | sync_rights(fdflags);
+        if access & !directory.inheriting != 0 {
             return Err(Errno::NotCapable);
         }
         let base = base & directory.inheriting;
