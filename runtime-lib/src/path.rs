@@ -39,7 +39,7 @@ use rustix::io::Errno as Linux;
 pub const CAPACITY: usize = 4096;
 /// Symbolic links expanded in one lookup, as in the kernel.
 const MAX_LINKS: u32 = 40;
-/// Directories between a grant and a name, where we hold each of them open.
+/// Directories that a walk holds open. A path can go up again as many levels, or to the root.
 const MAX_DEPTH: usize = 128;
 /// Times that a lookup is tried again because somebody renamed directories meanwhile.
 const MAX_RETRIES: u32 = 32;
@@ -301,29 +301,23 @@ fn open_beneath(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Linux> {
 #[cold]
 fn walk(root: BorrowedFd<'_>, path: &CStr, links: &mut u32) -> Result<Option<OwnedFd>, Errno> {
     let mut pending = Pending::new(path.to_bytes())?;
-    let mut stack: [Option<OwnedFd>; MAX_DEPTH] = [const { None }; MAX_DEPTH];
-    let mut depth = 0;
+    let mut stack = Stack {
+        levels: [const { None }; MAX_DEPTH],
+        depth: 0,
+    };
     while let Some(name) = pending.component() {
         match name.to_bytes() {
             b"." => continue,
             b".." => {
-                // Above the root there is nothing.
-                depth = usize::checked_sub(depth, 1).ok_or(Errno::NotCapable)?;
-                stack.get_mut(depth).and_then(Option::take);
+                stack.pop()?;
                 continue;
             }
             _ => {}
         }
-        let top = depth
-            .checked_sub(1)
-            .and_then(|top| stack.get(top)?.as_ref());
-        let top = top.map_or(root, AsFd::as_fd);
+        let top = stack.top()?.unwrap_or(root);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(top, name, flags, Mode::empty()) {
-            Ok(directory) => {
-                *stack.get_mut(depth).ok_or(Errno::NameTooLong)? = Some(directory);
-                depth += 1;
-            }
+            Ok(directory) => stack.push(directory),
             // A link, or neither link nor directory.
             Err(Linux::NOTDIR | Linux::LOOP) => {
                 let mut link = [MaybeUninit::uninit(); CAPACITY];
@@ -343,9 +337,54 @@ fn walk(root: BorrowedFd<'_>, path: &CStr, links: &mut u32) -> Result<Option<Own
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(depth
-        .checked_sub(1)
-        .and_then(|top| stack.get_mut(top)?.take()))
+    stack.pop_or_root()
+}
+
+/// The directories between the root and where a walk is. Of very many only the innermost stay open: a path
+/// may be as deep as it likes, but `..` can't stop at a level that is not open any more.
+struct Stack {
+    levels: [Option<OwnedFd>; MAX_DEPTH],
+    depth: usize,
+}
+
+impl Stack {
+    /// The innermost level's place; `None` at the root.
+    fn place(&mut self) -> Option<&mut Option<OwnedFd>> {
+        let level = self.depth.checked_sub(1)?;
+        self.levels.get_mut(level % MAX_DEPTH)
+    }
+
+    /// Closes what had the same place before.
+    fn push(&mut self, directory: OwnedFd) {
+        self.depth += 1;
+        if let Some(place) = self.place() {
+            *place = Some(directory);
+        }
+    }
+
+    /// The innermost directory; `None`: the root.
+    fn top(&mut self) -> Result<Option<BorrowedFd<'_>>, Errno> {
+        match self.place() {
+            None => Ok(None),
+            Some(Some(directory)) => Ok(Some(OwnedFd::as_fd(directory))),
+            Some(None) => Err(Errno::NameTooLong),
+        }
+    }
+
+    /// Goes up one level. Above the root there is nothing.
+    fn pop(&mut self) -> Result<(), Errno> {
+        *self.place().ok_or(Errno::NotCapable)? = None;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// The innermost directory, to keep; `None`: the root.
+    fn pop_or_root(&mut self) -> Result<Option<OwnedFd>, Errno> {
+        match self.place() {
+            None => Ok(None),
+            Some(place) => place.take().map(Some).ok_or(Errno::NameTooLong),
+        }
+    }
 }
 
 /// What is left of a path during a walk, at the end of the buffer: a link's target is put before it.
