@@ -64,7 +64,8 @@ pub enum Target {
     Offset(u32),
 }
 
-/// Functions to compile, in the order of their code: the main function, glue, then the program's own.
+/// Functions to compile, in the order of their code: the main function, glue, then the program's own, then
+/// the actions of a script.
 #[must_use]
 pub fn work_list(env: Env<'_>) -> Vec<Symbol> {
     let mut list = vec![Symbol::Main];
@@ -82,6 +83,8 @@ pub fn work_list(env: Env<'_>) -> Vec<Symbol> {
     // A direct call of an unknown import goes through its glue as well.
     list.extend((0..env.program.unknown.len() as u32).map(|i| Symbol::UnknownGlue(UnknownId(i))));
     list.extend(env.usage.live.iter().map(|id| Symbol::Function(*id)));
+    let actions = env.program.script.as_deref().unwrap_or_default();
+    list.extend((0..actions.len() as u32).map(Symbol::Action));
     list
 }
 
@@ -110,6 +113,7 @@ fn translate_symbol(
         Symbol::Function(id) => translate::translate(env, id, func, builder)?,
         Symbol::HostGlue(id) => translate::host_glue(env, id, func, builder),
         Symbol::UnknownGlue(id) => translate::unknown_glue(env, id, func, builder),
+        Symbol::Action(index) => translate::action_glue(env, folded, index, func, builder),
         _ => translate::main_function(env, folded, func, builder),
     }
     Ok(())
@@ -340,6 +344,7 @@ pub fn describe(env: Env<'_>, symbol: Symbol) -> String {
         Symbol::UnknownGlue(id) => {
             format!("unknown import {}", env.program.unknown[id.index()].name)
         }
+        Symbol::Action(index) => format!("action {index} of the script"),
         _ => "program main".to_owned(),
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::codegen::{CompiledFunction, Target, function_name};
 use crate::error::{Error, Result};
-use crate::fold::{Folded, Step};
+use crate::fold::{Applied, Folded};
 use crate::layout::{Entries, GlobalPlace, Layout};
 use crate::options::Arch;
 use crate::program::{Callee, Constant, DataId, ElementId, FuncId, Program, UnknownId, evaluate};
@@ -389,8 +389,12 @@ impl<'p> Emitter<'p> {
         let program = self.env.program;
         for (i, segment) in (0..).zip(&program.data) {
             let id = DataId(i);
-            let read = self.env.usage.data_used[id.index()] && segment.active.is_none();
-            if !read && !folded.steps.contains(&Step::CopyData(id)) {
+            let wanted = match folded.data[id.index()] {
+                Applied::Folded => false,
+                Applied::AtStart => true,
+                Applied::Never => self.env.usage.data_used[id.index()],
+            };
+            if !wanted {
                 continue;
             }
             let bytes = program.instances[segment.instance.index()].module.data
@@ -402,10 +406,12 @@ impl<'p> Emitter<'p> {
         }
         for (i, segment) in (0..).zip(&program.elements) {
             let id = ElementId(i);
-            let read = self.env.usage.elements_used[id.index()]
-                && segment.active.is_none()
-                && !segment.declared;
-            if !read && !folded.steps.contains(&Step::CopyElements(id)) {
+            let wanted = match folded.elements[id.index()] {
+                Applied::Folded => false,
+                Applied::AtStart => true,
+                Applied::Never => self.env.usage.elements_used[id.index()] && !segment.declared,
+            };
+            if !wanted {
                 continue;
             }
             let instance = &program.instances[segment.instance.index()];
@@ -429,6 +435,17 @@ impl<'p> Emitter<'p> {
             let at = self.append(self.rodata, name.as_bytes(), 1);
             let symbol = self.local("elfin_invoke", self.rodata, at);
             self.symbols.insert(Symbol::InvokeName, symbol);
+        }
+        if let Some(actions) = &program.script {
+            let mut records = Record::default();
+            for (index, action) in (0..).zip(actions) {
+                records.address(self.symbols[&Symbol::Action(index)], 0);
+                records.half(action.id);
+                records.half(program.action_results(action).len() as u32);
+            }
+            let at = self.append_record(&records, 8)?;
+            let symbol = self.local("elfin_actions", self.rodata, at);
+            self.symbols.insert(Symbol::Script, symbol);
         }
         Ok(())
     }
@@ -496,7 +513,9 @@ impl<'p> Emitter<'p> {
         let mut descriptors: Vec<(u32, SymbolId)> = Vec::new();
         for (i, (segment, place)) in program.data.iter().zip(&layout.data).enumerate() {
             // An active segment is dropped once it was applied (core spec, 4.5.4).
-            if let (Some(offset), None) = (*place, segment.active) {
+            if let Some(offset) = *place
+                && folded.data[i] != Applied::Folded
+            {
                 let len = program.instances[segment.instance.index()].module.data
                     [segment.index as usize]
                     .bytes
@@ -506,7 +525,10 @@ impl<'p> Emitter<'p> {
             }
         }
         for (i, (segment, place)) in program.elements.iter().zip(&layout.elements).enumerate() {
-            if let (Some(offset), None, false) = (*place, segment.active, segment.declared) {
+            if let Some(offset) = *place
+                && folded.elements[i] != Applied::Folded
+                && !segment.declared
+            {
                 let len = program.instances[segment.instance.index()].module.elements
                     [segment.index as usize]
                     .items
@@ -844,6 +866,7 @@ const _: () = {
     assert!(
         size_of::<MemoryInfo>() == 24 && size_of::<TableInfo>() == 16 && size_of::<Copy>() == 24
     );
+    assert!(size_of::<elfin_abi::script::Action>() == 16);
     assert!(
         size_of::<TextChunk>() == 32
             && size_of::<FuncRecord>() == 16

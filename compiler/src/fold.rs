@@ -9,10 +9,11 @@
 //! traps, and nothing after it is folded or done.
 
 use crate::options::Arch;
-use crate::program::{Callee, Constant, DataId, ElementId, FuncId, Program, evaluate};
+use crate::program::{Callee, Constant, DataId, ElementId, FuncId, InstanceId, Program, evaluate};
 use crate::usage::code_runs_before;
 use elfin_abi::trap::TrapCode;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What memories and tables begin with, and the steps that remain.
 #[derive(Debug, Default)]
@@ -21,8 +22,26 @@ pub struct Folded {
     pub memories: Vec<MemoryImage>,
     /// Entries of each table up to the last that is not null.
     pub tables: Vec<Vec<Option<Callee>>>,
-    /// What is left to do, in order, over all instances.
+    /// What is left to do, in order, over all instances. Behind a step that is known to trap, its instance
+    /// has none, nor have those behind it in a command.
     pub steps: Vec<Step>,
+    /// Which of `steps` each instance has.
+    pub ranges: Vec<Range<usize>>,
+    /// One for each data segment.
+    pub data: Vec<Applied>,
+    /// One for each element segment.
+    pub elements: Vec<Applied>,
+}
+
+/// How a segment takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is part of the initial images, and gone.
+    Folded,
+    /// A step copies it and drops it.
+    AtStart,
+    /// Instructions use it; it was never applied.
+    Never,
 }
 
 /// The initial image of a memory: what is mapped from the file and what is copied.
@@ -47,9 +66,9 @@ pub struct Run {
 /// Something to be done when the program starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Copy an active data segment into its memory; it is known to fit.
+    /// Copy an active data segment into its memory. It fits the initial length, or must be checked.
     CopyData(DataId),
-    /// Copy an active element segment into its table; it is known to fit.
+    /// Copy an active element segment into its table, likewise.
     CopyElements(ElementId),
     /// Call a start function.
     Start(FuncId),
@@ -96,11 +115,17 @@ pub fn fold(program: &Program<'_>, arch: Arch) -> Folded {
             _ => Vec::new(),
         })
         .collect();
-    let steps = fold_segments(program, &mut sparse, &mut tables);
+    let mut folded = Folded {
+        data: vec![Applied::Never; program.data.len()],
+        elements: vec![Applied::Never; program.elements.len()],
+        ..Folded::default()
+    };
+    fold_segments(program, &mut sparse, &mut tables, &mut folded);
     // Only the primary memory's image is mapped: it is the lowest in the address space, so that all
     // segments of the executable lie below everything that is reserved at start.
     let primary = program.primary_memory();
-    let memories = (0..)
+    folded.tables = tables;
+    folded.memories = (0..)
         .map(crate::program::MemoryId)
         .zip(sparse)
         .map(|(id, image)| {
@@ -114,76 +139,101 @@ pub fn fold(program: &Program<'_>, arch: Arch) -> Folded {
             )
         })
         .collect();
-    Folded {
-        memories,
-        tables,
-        steps,
-    }
+    folded
 }
 
 fn fold_segments(
     program: &Program<'_>,
     memories: &mut [Sparse],
     tables: &mut [Vec<Option<Callee>>],
-) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (position, instance) in program.instances.iter().enumerate() {
+    folded: &mut Folded,
+) {
+    for position in 0..program.instances.len() {
         let id = crate::program::InstanceId(position as u32);
-        let silent = !code_runs_before(program, id);
-        for (i, element) in instance.module.elements.iter().enumerate() {
-            let segment = instance.first_element + i as u32;
-            let Some((table, offset)) = program.elements[segment as usize].active else {
-                continue;
-            };
-            let table_info = &program.tables[table as usize];
-            let end = offset + element.items.len() as u64;
-            if end > table_info.initial {
-                steps.push(Step::Trap(TrapCode::TableOutOfBounds));
-                return steps;
-            }
-            let folds =
-                (silent || table_info.instance == id) && table_info.initial <= MAX_FOLDED_ENTRIES;
-            if !folds {
-                steps.push(Step::CopyElements(ElementId(segment)));
-                continue;
-            }
-            let entries = &mut tables[table as usize];
-            for (slot, item) in (offset as usize..).zip(&element.items) {
-                let entry = match evaluate(&program.globals, instance, item) {
-                    Constant::Function(callee) => Some(callee),
-                    Constant::Null | Constant::Bits(_) => None,
-                };
-                if slot >= entries.len() {
-                    entries.resize(slot + 1, None);
-                }
-                entries[slot] = entry;
-            }
+        let first = folded.steps.len();
+        let result = fold_instance(program, id, memories, tables, folded);
+        if let Err(trap) = result {
+            folded.steps.push(Step::Trap(trap));
         }
-        for (i, data) in instance.module.data.iter().enumerate() {
-            let segment = instance.first_data + i as u32;
-            let Some((memory, offset)) = program.data[segment as usize].active else {
-                continue;
-            };
-            let memory_info = &program.memories[memory as usize];
-            let end = offset + data.bytes.len() as u64;
-            if end > memory_info.initial {
-                steps.push(Step::Trap(TrapCode::MemoryOutOfBounds));
-                return steps;
-            }
-            if silent || memory_info.instance == id {
-                memories[memory as usize].write(offset, data.bytes);
-            } else {
-                steps.push(Step::CopyData(DataId(segment)));
-            }
-        }
-        if let Some(start) = instance.module.start {
-            steps.push(match instance.functions[start as usize] {
-                Callee::Defined(id) => Step::Start(id),
-                callee => Step::StartImport(callee),
-            });
+        folded.ranges.push(first..folded.steps.len());
+        if result.is_err() && program.script.is_none() {
+            return;
         }
     }
-    steps
+}
+
+/// Folds the segments of one instance.
+///
+/// # Errors
+/// The trap with which instantiation ends, known before anything runs.
+fn fold_instance(
+    program: &Program<'_>,
+    id: InstanceId,
+    memories: &mut [Sparse],
+    tables: &mut [Vec<Option<Callee>>],
+    folded: &mut Folded,
+) -> Result<(), TrapCode> {
+    let instance = &program.instances[id.index()];
+    let steps = &mut folded.steps;
+    let silent = !code_runs_before(program, id);
+    for (i, element) in instance.module.elements.iter().enumerate() {
+        let segment = instance.first_element + i as u32;
+        let info = &program.elements[segment as usize];
+        if info.declared {
+            folded.elements[segment as usize] = Applied::Folded;
+        }
+        let Some((table, offset)) = info.active else {
+            continue;
+        };
+        let table_info = &program.tables[table as usize];
+        let private = silent || table_info.instance == id;
+        // Somebody else's table may be longer when it comes to that.
+        if private && offset + element.items.len() as u64 > table_info.initial {
+            return Err(TrapCode::TableOutOfBounds);
+        }
+        if !private || table_info.initial > MAX_FOLDED_ENTRIES {
+            steps.push(Step::CopyElements(ElementId(segment)));
+            folded.elements[segment as usize] = Applied::AtStart;
+            continue;
+        }
+        folded.elements[segment as usize] = Applied::Folded;
+        let entries = &mut tables[table as usize];
+        for (slot, item) in (offset as usize..).zip(&element.items) {
+            let entry = match evaluate(&program.globals, instance, item) {
+                Constant::Function(callee) => Some(callee),
+                Constant::Null | Constant::Bits(_) => None,
+            };
+            if slot >= entries.len() {
+                entries.resize(slot + 1, None);
+            }
+            entries[slot] = entry;
+        }
+    }
+    for (i, data) in instance.module.data.iter().enumerate() {
+        let segment = instance.first_data + i as u32;
+        let Some((memory, offset)) = program.data[segment as usize].active else {
+            continue;
+        };
+        let memory_info = &program.memories[memory as usize];
+        let private = silent || memory_info.instance == id;
+        if private && offset + data.bytes.len() as u64 > memory_info.initial {
+            return Err(TrapCode::MemoryOutOfBounds);
+        }
+        if private {
+            memories[memory as usize].write(offset, data.bytes);
+            folded.data[segment as usize] = Applied::Folded;
+        } else {
+            steps.push(Step::CopyData(DataId(segment)));
+            folded.data[segment as usize] = Applied::AtStart;
+        }
+    }
+    if let Some(start) = instance.module.start {
+        steps.push(match instance.functions[start as usize] {
+            Callee::Defined(id) => Step::Start(id),
+            callee => Step::StartImport(callee),
+        });
+    }
+    Ok(())
 }
 
 /// A memory of which only the pages that something was written to exist.

@@ -117,13 +117,34 @@ pub fn compile(
     let modules = parse_all(main, links, &binaries)?;
     clock.lap("parse");
     let program = program::link(&modules, options)?;
-    let usage = usage::find(&program);
-    let folded = fold::fold(&program, options.arch);
-    let layout = layout::lay_out(&program, &usage, &folded, options)?;
+    compile_linked(&program, options, progress, clock)
+}
+
+/// Compiles a program that is linked already: a test script, for which [`program::Linker`] has the verbs.
+///
+/// # Errors
+/// See [`Error`].
+pub fn compile_program(
+    program: &program::Program<'_>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<CompiledProgram> {
+    compile_linked(program, options, progress, Clock::start())
+}
+
+fn compile_linked(
+    program: &program::Program<'_>,
+    options: &Options,
+    progress: &dyn Progress,
+    mut clock: Clock,
+) -> Result<CompiledProgram> {
+    let usage = usage::find(program);
+    let folded = fold::fold(program, options.arch);
+    let layout = layout::lay_out(program, &usage, &folded, options)?;
     let isa = isa::build(options)?;
     clock.lap("plan");
     let env = translate::Env {
-        program: &program,
+        program,
         usage: &usage,
         layout: &layout,
         arch: options.arch,
@@ -136,7 +157,7 @@ pub fn compile(
     Ok(CompiledProgram {
         object,
         map,
-        host_functions: used_host_functions(&program, &usage),
+        host_functions: used_host_functions(program, &usage),
         function_count: usage.live.len(),
         phases: clock.phases,
     })

@@ -116,6 +116,8 @@ pub struct Summary {
     pub tables_written: Vec<u32>,
     /// Tables that it grows.
     pub tables_grown: Vec<u32>,
+    /// Memories that it grows.
+    pub memories_grown: Vec<u32>,
     /// Passive data segments it reads or drops.
     pub data: Vec<u32>,
     /// Passive element segments it reads or drops.

@@ -567,6 +567,7 @@ fn read_body<'a>(
         &mut summary.globals_set,
         &mut summary.tables_written,
         &mut summary.tables_grown,
+        &mut summary.memories_grown,
         &mut summary.data,
         &mut summary.elements,
     ] {
@@ -606,6 +607,7 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
             summary.tables_written.push(table);
             summary.tables_grown.push(table);
         }
+        Operator::MemoryGrow { mem } => summary.memories_grown.push(mem),
         Operator::ElemDrop { elem_index } => summary.elements.push(elem_index),
         Operator::MemoryInit { data_index, .. } | Operator::DataDrop { data_index } => {
             summary.data.push(data_index)

@@ -1,8 +1,8 @@
 //! Modules → [`Program`]: a closed world in which every import is resolved.
 //!
-//! In: validated modules, in the order of instantiation. Out: instances whose index spaces lead to
-//! program-wide entities. Import matching (core spec, 3.5.11 and 4.5.3) happens here and nowhere else.
-//! Nothing here knows addresses.
+//! In: validated modules, in the order of instantiation, and what import module names lead to at each point.
+//! Out: instances whose index spaces lead to program-wide entities. Import matching (core spec, 3.5.11 and
+//! 4.5.3) happens here and nowhere else. Nothing here knows addresses.
 
 use crate::error::{Error, Place, Printable, Result};
 use crate::module::{
@@ -76,6 +76,8 @@ pub struct Program<'m> {
     pub types: Vec<FuncType>,
     /// What runs after instantiation.
     pub entry: Entry,
+    /// For a test script, what it does; nothing else runs then, not even instantiation.
+    pub script: Option<Vec<Action>>,
 }
 
 /// An instance: a module and what its index spaces lead to.
@@ -97,6 +99,42 @@ pub struct Instance<'m> {
     pub first_data: u32,
     /// First of its element segments.
     pub first_element: u32,
+    /// What import matching could not decide before the program runs.
+    pub checks: Vec<Check>,
+}
+
+/// An import that matches if something is long enough when the instance is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A memory has at least this many bytes.
+    Memory(MemoryId, u64),
+    /// A table has at least this many entries.
+    Table(TableId, u64),
+}
+
+/// Something that a test script does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// What the report calls it.
+    pub id: u32,
+    /// What is to be done.
+    pub kind: ActionKind,
+}
+
+/// What an action of a test script is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionKind {
+    /// Make an instance.
+    Instantiate(InstanceId),
+    /// Call a function.
+    Invoke {
+        /// The function.
+        callee: Callee,
+        /// Its arguments.
+        arguments: Vec<Constant>,
+    },
+    /// Read a global.
+    Get(GlobalId),
 }
 
 /// What a function index leads to.
@@ -249,6 +287,16 @@ impl Program<'_> {
         main.or((!self.memories.is_empty()).then_some(MemoryId(0)))
     }
 
+    /// The results of an action.
+    #[must_use]
+    pub fn action_results(&self, action: &Action) -> &[ValType] {
+        match &action.kind {
+            ActionKind::Instantiate(_) => &[],
+            ActionKind::Invoke { callee, .. } => self.ty(self.callee_type(*callee)).results(),
+            ActionKind::Get(id) => std::slice::from_ref(&self.globals[id.index()].ty.content_type),
+        }
+    }
+
     /// The main instance.
     ///
     /// # Panics
@@ -269,39 +317,23 @@ pub const MAX_TABLE_ENTRIES: u64 = 1 << 30;
 /// # Errors
 /// [`Error::Link`] for what cannot be resolved, [`Error::LimitExceeded`].
 pub fn link<'m>(modules: &'m [Module<'m>], options: &Options) -> Result<Program<'m>> {
-    let mut linker = Linker {
-        program: Program {
-            instances: Vec::new(),
-            functions: Vec::new(),
-            memories: Vec::new(),
-            tables: Vec::new(),
-            globals: Vec::new(),
-            data: Vec::new(),
-            elements: Vec::new(),
-            host_functions: Vec::new(),
-            unknown: Vec::new(),
-            types: Vec::new(),
-            entry: Entry::default(),
-        },
-        type_ids: HashMap::new(),
-        host_ids: host::HOST_FUNCTIONS
-            .iter()
-            .enumerate()
-            .map(|(i, f)| ((f.module, f.name), i))
-            .collect(),
-        options,
-    };
+    let mut linker = Linker::new(options, false);
     for (position, module) in modules.iter().enumerate() {
-        linker.instantiate(module, &modules[position..])?;
+        let id = linker.add(module, &modules[position + 1..])?;
+        linker.register(&module.name, id);
     }
     linker.choose_entry()?;
     Ok(linker.program)
 }
 
-struct Linker<'m, 'o> {
+/// A program under construction, instance by instance.
+#[derive(Debug)]
+pub struct Linker<'m, 'o> {
     program: Program<'m>,
     type_ids: HashMap<FuncType, TypeId>,
     host_ids: HashMap<(&'static str, &'static str), usize>,
+    /// What import module names lead to now.
+    names: HashMap<String, InstanceId>,
     options: &'o Options,
 }
 
@@ -313,7 +345,141 @@ enum Resolved {
     Global(GlobalId),
 }
 
-impl<'m> Linker<'m, '_> {
+/// Test scripts: what they do, one call each.
+impl<'m, 'o> Linker<'m, 'o> {
+    /// A script that does nothing yet.
+    #[must_use]
+    pub fn script(options: &'o Options) -> Self {
+        Self::new(options, true)
+    }
+
+    /// Makes an instance of `module` the next action.
+    ///
+    /// # Errors
+    /// As [`link`]; the script is as before then.
+    pub fn instantiate(&mut self, id: u32, module: &'m Module<'m>) -> Result<InstanceId> {
+        let instance = self.add(module, &[])?;
+        self.act(id, ActionKind::Instantiate(instance));
+        Ok(instance)
+    }
+
+    /// Lets `name` lead to `instance` from now on.
+    pub fn register(&mut self, name: &str, instance: InstanceId) {
+        self.names.insert(name.to_owned(), instance);
+    }
+
+    /// Makes a call the next action.
+    ///
+    /// # Errors
+    /// [`Error::Link`] when there is no such export, or it takes other arguments.
+    pub fn invoke(
+        &mut self,
+        id: u32,
+        instance: InstanceId,
+        export: &str,
+        arguments: &[(ValType, Constant)],
+    ) -> Result<()> {
+        let program = &self.program;
+        let error = |message: String| Error::Link {
+            message,
+            place: program.instances[instance.index()].module.place(),
+        };
+        let Some(Resolved::Function(callee)) = self.export(instance, export) else {
+            return Err(error(format!("no exported function {}", Printable(export))));
+        };
+        let ty = program.ty(program.callee_type(callee));
+        let given: Vec<ValType> = arguments.iter().map(|(ty, _)| *ty).collect();
+        if ty.params() != given {
+            let given = FuncType::new(given, []);
+            return Err(error(format!(
+                "{} has type {}, it is given arguments of {}",
+                Printable(export),
+                describe(ty),
+                describe(&given)
+            )));
+        }
+        if ty.results().len() > elfin_abi::script::MAX_RESULTS as usize {
+            return Err(error(format!("{} has too many results", Printable(export))));
+        }
+        let arguments = arguments.iter().map(|(_, value)| *value).collect();
+        self.act(id, ActionKind::Invoke { callee, arguments });
+        Ok(())
+    }
+
+    /// Makes the reading of a global the next action.
+    ///
+    /// # Errors
+    /// [`Error::Link`] when there is no such export.
+    pub fn get(&mut self, id: u32, instance: InstanceId, export: &str) -> Result<()> {
+        let Some(Resolved::Global(global)) = self.export(instance, export) else {
+            return Err(Error::Link {
+                message: format!("no exported global {}", Printable(export)),
+                place: self.program.instances[instance.index()].module.place(),
+            });
+        };
+        self.act(id, ActionKind::Get(global));
+        Ok(())
+    }
+
+    /// The script as a program.
+    #[must_use]
+    pub fn finish(self) -> Program<'m> {
+        self.program
+    }
+
+    /// The program as it is so far.
+    #[must_use]
+    pub fn program(&self) -> &Program<'m> {
+        &self.program
+    }
+
+    fn act(&mut self, id: u32, kind: ActionKind) {
+        self.program
+            .script
+            .get_or_insert_default()
+            .push(Action { id, kind });
+    }
+}
+
+impl<'m, 'o> Linker<'m, 'o> {
+    fn new(options: &'o Options, is_script: bool) -> Self {
+        Self {
+            program: Program {
+                instances: Vec::new(),
+                functions: Vec::new(),
+                memories: Vec::new(),
+                tables: Vec::new(),
+                globals: Vec::new(),
+                data: Vec::new(),
+                elements: Vec::new(),
+                host_functions: Vec::new(),
+                unknown: Vec::new(),
+                types: Vec::new(),
+                entry: Entry::default(),
+                script: is_script.then(Vec::new),
+            },
+            type_ids: HashMap::new(),
+            host_ids: host::HOST_FUNCTIONS
+                .iter()
+                .enumerate()
+                .map(|(i, f)| ((f.module, f.name), i))
+                .collect(),
+            names: HashMap::new(),
+            options,
+        }
+    }
+
+    /// What an instance exports under a name.
+    fn export(&self, instance: InstanceId, name: &str) -> Option<Resolved> {
+        let instance = &self.program.instances[instance.index()];
+        Some(match instance.module.export(name)? {
+            Item::Function(i) => Resolved::Function(instance.functions[i as usize]),
+            Item::Table(i) => Resolved::Table(instance.tables[i as usize]),
+            Item::Memory(i) => Resolved::Memory(instance.memories[i as usize]),
+            Item::Global(i) => Resolved::Global(instance.globals[i as usize]),
+        })
+    }
+
     fn type_id(&mut self, ty: &FuncType) -> TypeId {
         if let Some(id) = self.type_ids.get(ty) {
             return *id;
@@ -324,7 +490,8 @@ impl<'m> Linker<'m, '_> {
         id
     }
 
-    fn instantiate(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<()> {
+    /// Adds an instance. `later` are modules of which there will be instances only later.
+    fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
         let id = InstanceId(self.program.instances.len() as u32);
         let types = module
             .types
@@ -340,15 +507,16 @@ impl<'m> Linker<'m, '_> {
             types,
             first_data: self.program.data.len() as u32,
             first_element: self.program.elements.len() as u32,
+            checks: Vec::new(),
         };
         // A host function works on the importing instance's memory, which may itself be imported, so
         // host functions get theirs once all memories are known.
         let mut host_imports = Vec::new();
         for import in &module.imports {
-            match self.resolve(&instance, import, later)? {
+            match self.resolve(&mut instance, import, later)? {
                 Resolved::Function(callee) => {
                     if let Callee::Host(host) = callee
-                        && !self.is_reexport(import)
+                        && !self.names.contains_key(import.module)
                     {
                         host_imports.push(host);
                     }
@@ -369,18 +537,54 @@ impl<'m> Linker<'m, '_> {
             self.program.host_functions[host.index()].memory = memory;
         }
         self.program.instances.push(instance);
+        Ok(id)
+    }
+
+    /// Fails before anything is added.
+    fn check_limits(&self, module: &Module<'_>) -> Result<()> {
+        let limit = |message: String| Error::LimitExceeded {
+            message,
+            place: module.place(),
+        };
+        for ty in &module.memories[module.imported_memories as usize..] {
+            let (initial, maximum) = self.memory_limits(ty);
+            if initial > maximum {
+                return Err(limit(format!(
+                    "a linear memory starts with {initial} bytes, more than --max-memory allows ({})",
+                    self.options.max_memory.unwrap_or(u64::MAX)
+                )));
+            }
+        }
+        let entries: u64 = self
+            .program
+            .tables
+            .iter()
+            .map(|t| t.initial)
+            .chain(
+                module.tables[module.imported_tables as usize..]
+                    .iter()
+                    .map(|t| t.ty.initial),
+            )
+            .fold(0, u64::saturating_add);
+        if entries > MAX_TABLE_ENTRIES {
+            return Err(limit(format!(
+                "tables of {entries} entries in all; the most is {MAX_TABLE_ENTRIES}"
+            )));
+        }
         Ok(())
     }
 
-    fn is_reexport(&self, import: &crate::module::Import<'_>) -> bool {
-        self.program
-            .instances
-            .iter()
-            .any(|i| i.module.name == import.module)
+    /// Initial and largest length of a memory in bytes.
+    fn memory_limits(&self, ty: &crate::module::MemoryType) -> (u64, u64) {
+        let page = elfin_abi::state::WASM_PAGE;
+        let declared = ty.maximum.unwrap_or(0x1_0000).min(0x1_0000) * page;
+        let allowed = self.options.max_memory.unwrap_or(u64::MAX) / page * page;
+        (ty.initial.saturating_mul(page), declared.min(allowed))
     }
 
     fn define(&mut self, id: InstanceId, instance: &mut Instance<'m>) -> Result<()> {
         let module = instance.module;
+        self.check_limits(module)?;
         for (i, ty) in module
             .functions
             .iter()
@@ -399,20 +603,7 @@ impl<'m> Linker<'m, '_> {
             });
         }
         for ty in &module.memories[module.imported_memories as usize..] {
-            let page = elfin_abi::state::WASM_PAGE;
-            let initial = ty.initial.saturating_mul(page);
-            let declared = ty.maximum.unwrap_or(0x1_0000).min(0x1_0000) * page;
-            let maximum = declared.min(self.options.max_memory.unwrap_or(u64::MAX) / page * page);
-            if initial > maximum {
-                let message = format!(
-                    "a linear memory starts with {initial} bytes, more than --max-memory allows ({})",
-                    self.options.max_memory.unwrap_or(u64::MAX)
-                );
-                return Err(Error::LimitExceeded {
-                    message,
-                    place: module.place(),
-                });
-            }
+            let (initial, maximum) = self.memory_limits(ty);
             instance
                 .memories
                 .push(MemoryId(self.program.memories.len() as u32));
@@ -451,20 +642,6 @@ impl<'m> Linker<'m, '_> {
                 maximum: table.ty.maximum,
                 init,
                 instance: id,
-            });
-        }
-        let entries: u64 = self
-            .program
-            .tables
-            .iter()
-            .map(|t| t.initial)
-            .fold(0, u64::saturating_add);
-        if entries > MAX_TABLE_ENTRIES {
-            let message =
-                format!("tables of {entries} entries in all; the most is {MAX_TABLE_ENTRIES}");
-            return Err(Error::LimitExceeded {
-                message,
-                place: module.place(),
             });
         }
         for (i, element) in module.elements.iter().enumerate() {
@@ -517,7 +694,7 @@ impl<'m> Linker<'m, '_> {
 
     fn resolve(
         &mut self,
-        instance: &Instance<'_>,
+        instance: &mut Instance<'_>,
         import: &crate::module::Import<'m>,
         later: &[Module<'_>],
     ) -> Result<Resolved> {
@@ -537,34 +714,20 @@ impl<'m> Linker<'m, '_> {
             place: place.clone(),
         };
 
-        // The last instance of that name, as the specification's scripts have it.
-        let provider = self
-            .program
-            .instances
-            .iter()
-            .rev()
-            .find(|i| i.module.name == import.module);
-        if let Some(provider) = provider {
-            let Some(item) = provider.module.export(import.name) else {
+        if let Some(&provider) = self.names.get(import.module) {
+            let Some(resolved) = self.export(provider, import.name) else {
                 return Err(error(format!(
                     "unknown import: {what}: the module linked as \"{}\" has no such export",
                     Printable(import.module)
                 )));
-            };
-            let resolved = match item {
-                Item::Function(i) => Resolved::Function(provider.functions[i as usize]),
-                Item::Table(i) => Resolved::Table(provider.tables[i as usize]),
-                Item::Memory(i) => Resolved::Memory(provider.memories[i as usize]),
-                Item::Global(i) => Resolved::Global(provider.globals[i as usize]),
             };
             if let Some(why) = self.mismatch(instance, import.item, &resolved) {
                 return Err(error(format!("incompatible import type: {what}: {why}")));
             }
             return Ok(resolved);
         }
-        if let Some(module) = later.iter().skip(1).find(|m| m.name == import.module)
-            && later.len() > 1
-        {
+        // The main module, the last, is linked to by nobody.
+        if let Some(module) = later.iter().find(|m| m.name == import.module) {
             return Err(error(format!(
                 "unknown import: {what}: the module linked as \"{}\" is instantiated later; put its --link earlier",
                 Printable(&module.name)
@@ -618,7 +781,12 @@ impl<'m> Linker<'m, '_> {
     }
 
     /// Why what was found does not match what is imported.
-    fn mismatch(&self, instance: &Instance<'_>, wanted: Item, found: &Resolved) -> Option<String> {
+    fn mismatch(
+        &self,
+        instance: &mut Instance<'_>,
+        wanted: Item,
+        found: &Resolved,
+    ) -> Option<String> {
         let module = instance.module;
         let limits = |found: (u64, Option<u64>), wanted: (u64, Option<u64>), unit: &str| {
             if found.0 < wanted.0 {
@@ -638,6 +806,7 @@ impl<'m> Linker<'m, '_> {
                 )),
             }
         };
+        let found_as = found;
         match (wanted, found) {
             (Item::Function(index), Resolved::Function(callee)) => {
                 let wanted = module.function_type(index);
@@ -664,7 +833,14 @@ impl<'m> Linker<'m, '_> {
             (Item::Memory(index), Resolved::Memory(id)) => {
                 let wanted = module.memories[index as usize];
                 let found = self.program.memories[id.index()];
-                let pages = found.initial / elfin_abi::state::WASM_PAGE;
+                let page = elfin_abi::state::WASM_PAGE;
+                let mut pages = found.initial / page;
+                if pages < wanted.initial && self.may_have_grown(found_as) {
+                    instance
+                        .checks
+                        .push(Check::Memory(*id, wanted.initial * page));
+                    pages = wanted.initial;
+                }
                 limits(
                     (pages, found.declared_maximum),
                     (wanted.initial, wanted.maximum),
@@ -680,8 +856,13 @@ impl<'m> Linker<'m, '_> {
                         found.element, wanted.element_type
                     ));
                 }
+                let mut entries = found.initial;
+                if entries < wanted.initial && self.may_have_grown(found_as) {
+                    instance.checks.push(Check::Table(*id, wanted.initial));
+                    entries = wanted.initial;
+                }
                 limits(
-                    (found.initial, found.maximum),
+                    (entries, found.maximum),
                     (wanted.initial, wanted.maximum),
                     "entries",
                 )
@@ -696,6 +877,25 @@ impl<'m> Linker<'m, '_> {
                 Some(format!("it is a {found}, wanted is a {}", wanted.kind()))
             }
         }
+    }
+
+    /// Whether an action of the script may have made a memory or table longer. In a command only start
+    /// functions run before the last instance is made: what they grow counts with its initial length.
+    fn may_have_grown(&self, item: &Resolved) -> bool {
+        let grows = |instance: &Instance<'_>| {
+            instance.module.bodies.iter().any(|body| match item {
+                Resolved::Memory(id) => {
+                    let grown = &body.summary.memories_grown;
+                    grown.iter().any(|i| instance.memories[*i as usize] == *id)
+                }
+                Resolved::Table(id) => {
+                    let grown = &body.summary.tables_grown;
+                    grown.iter().any(|i| instance.tables[*i as usize] == *id)
+                }
+                Resolved::Function(_) | Resolved::Global(_) => false,
+            })
+        };
+        self.program.script.is_some() && self.program.instances.iter().any(grows)
     }
 
     fn choose_entry(&mut self) -> Result<()> {

@@ -33,6 +33,10 @@ pub enum Symbol {
     InvokeName,
     /// The program's main function.
     Main,
+    /// An action of a script.
+    Action(u32),
+    /// The records of a script's actions.
+    Script,
 }
 
 impl Symbol {
@@ -70,6 +74,8 @@ impl Symbol {
             Symbol::UnknownName(id) => (9, id.0),
             Symbol::InvokeName => (10, 0),
             Symbol::Main => (11, 0),
+            Symbol::Action(index) => (12, index),
+            Symbol::Script => (13, 0),
         };
         UserExternalName { namespace, index }
     }
@@ -94,6 +100,8 @@ impl Symbol {
             9 => Symbol::UnknownName(UnknownId(index)),
             10 => Symbol::InvokeName,
             11 => Symbol::Main,
+            12 => Symbol::Action(index),
+            13 => Symbol::Script,
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }

@@ -5,7 +5,9 @@
 //! constant, a table that nothing writes or grows keeps its entries and its length.
 
 use crate::module::SegmentMode;
-use crate::program::{Callee, Constant, FuncId, HostId, InstanceId, Program, UnknownId};
+use crate::program::{
+    ActionKind, Callee, Constant, FuncId, HostId, InstanceId, Program, UnknownId,
+};
 
 /// What a program uses. Vectors are indexed by program-wide ids.
 #[derive(Debug)]
@@ -71,6 +73,17 @@ impl Finder<'_> {
         let program = self.program;
         for id in program.entry.initialize.iter().chain(&program.entry.call) {
             self.call(Callee::Defined(*id));
+        }
+        if let Some(actions) = &program.script {
+            // A test wants every function compiled, called or not.
+            for id in 0..program.functions.len() as u32 {
+                self.call(Callee::Defined(FuncId(id)));
+            }
+            for action in actions {
+                if let ActionKind::Invoke { callee, .. } = action.kind {
+                    self.call(callee);
+                }
+            }
         }
         for instance in &program.instances {
             if let Some(start) = instance.module.start {
@@ -169,7 +182,8 @@ pub fn body_of<'p>(program: &'p Program<'_>, id: FuncId) -> &'p crate::module::B
 /// Whether any code of the program can run before `instance` is instantiated.
 #[must_use]
 pub fn code_runs_before(program: &Program<'_>, instance: InstanceId) -> bool {
-    program.instances[..instance.index()]
-        .iter()
-        .any(|i| i.module.start.is_some())
+    program.script.is_some()
+        || program.instances[..instance.index()]
+            .iter()
+            .any(|i| i.module.start.is_some())
 }

@@ -12,7 +12,10 @@ impl Translator<'_, '_> {
     }
 
     pub(super) fn global_get(&mut self, index: u32) {
-        let id = self.global(index);
+        self.push_global(self.global(index));
+    }
+
+    pub(super) fn push_global(&mut self, id: GlobalId) {
         let ty = self.env.program.globals[id.index()].ty.content_type;
         match self.env.layout.global(id) {
             GlobalPlace::Constant(constant) => self.push_constant(ty, constant),
@@ -37,7 +40,7 @@ impl Translator<'_, '_> {
         self.store_state(value, offset, 0, Region::Global(id.0));
     }
 
-    fn push_constant(&mut self, ty: ValType, constant: Constant) {
+    pub(super) fn push_constant(&mut self, ty: ValType, constant: Constant) {
         match (ty, constant) {
             (ValType::F32, Constant::Bits(bits)) => self.f32_const(bits as u32),
             (ValType::F64, Constant::Bits(bits)) => self.f64_const(bits),

@@ -1,16 +1,22 @@
-//! Functions that no module defines: the program's main function, and imports as functions of the Wasm
-//! convention, for references to them.
+//! Functions that no module defines: the program's main function, the actions of a script, and imports as
+//! functions of the Wasm convention, for references to them.
 
-use super::{Env, Translator, ir_config};
-use crate::fold::{Folded, Step};
+use super::{Env, Translator, ir_config, trap_code};
+use crate::fold::{Applied, Folded, Step};
 use crate::layout::Entries;
 use crate::module::ValType;
-use crate::program::{Callee, Constant, HostId, InstanceId, UnknownId};
+use crate::program::{
+    ActionKind, Callee, Check, Constant, HostId, InstanceId, MemoryId, TableId, UnknownId,
+};
 use crate::symbol::Symbol;
-use cranelift_codegen::ir::{self, AbiParam, InstBuilder, Signature, UserFuncName, types};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    self, AbiParam, InstBuilder, MemFlagsData, Signature, UserFuncName, Value, types,
+};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use elfin_abi::host::{Libcall, Setup};
+use elfin_abi::script;
 use elfin_abi::state::FuncRef;
 use elfin_abi::trap::TrapCode;
 
@@ -52,13 +58,20 @@ pub fn main_function(
             t.fill_table(index, callee, table.initial);
         }
     }
-    for step in &folded.steps {
-        if t.reachable {
-            t.step(*step);
+    if let Some(actions) = &env.program.script {
+        let state = t.state_address(0);
+        let records = t.symbol_address(Symbol::Script);
+        let count = t.iconst64(actions.len() as u64);
+        t.call_libcall(Libcall::RunScript, &[state, records, count]);
+    } else {
+        for step in &folded.steps {
+            if t.reachable {
+                t.step(folded, *step);
+            }
         }
-    }
-    if t.reachable {
-        t.run_entry();
+        if t.reachable {
+            t.run_entry();
+        }
     }
     if t.reachable {
         t.builder.ins().return_(&[]);
@@ -67,7 +80,101 @@ pub fn main_function(
     t.builder.finalize(ir_config());
 }
 
+/// The function of an action of a script, as `elfin_abi::script` wants it.
+pub fn action_glue(
+    env: Env<'_>,
+    folded: &Folded,
+    index: u32,
+    func: &mut ir::Function,
+    context: &mut FunctionBuilderContext,
+) {
+    let actions = env.program.script.as_deref().unwrap_or_default();
+    let action = &actions[index as usize];
+    func.name = UserFuncName::User(Symbol::Action(index).encode());
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.push(AbiParam::new(types::I64));
+    signature.params.push(AbiParam::new(types::I64));
+    signature.returns.push(AbiParam::new(types::I32));
+    func.signature = signature;
+
+    let main = InstanceId(env.program.instances.len() as u32 - 1);
+    let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
+    let params = t.enter();
+    let results = *params.last().expect("declared just now");
+    match &action.kind {
+        ActionKind::Instantiate(id) => t.instantiate(folded, *id),
+        ActionKind::Invoke { callee, arguments } => {
+            let ty = env.program.ty(env.program.callee_type(*callee));
+            for (ty, argument) in ty.params().iter().zip(arguments) {
+                t.push_constant(*ty, *argument);
+            }
+            let arguments = t.pop_n(arguments.len());
+            let values = t.call_function(*callee, &arguments);
+            t.stack.extend(values);
+        }
+        ActionKind::Get(id) => t.push_global(*id),
+    }
+    if t.reachable {
+        let types = env.program.action_results(action);
+        let values = t.pop_n(types.len());
+        for (slot, value) in (0..).zip(values) {
+            let at = slot * script::SLOT.cast_signed();
+            let flags = MemFlagsData::trusted();
+            t.builder.ins().store(flags, value, results, at);
+        }
+        let done = t.iconst32(script::DONE);
+        t.builder.ins().return_(&[done]);
+    }
+    t.builder.seal_all_blocks();
+    t.builder.finalize(ir_config());
+}
+
 impl Translator<'_, '_> {
+    /// Makes an instance: what import matching left open, then the steps that were not folded.
+    fn instantiate(&mut self, folded: &Folded, id: InstanceId) {
+        for check in &self.env.program.instances[id.index()].checks {
+            let (length, wanted) = match *check {
+                Check::Memory(id, bytes) => (self.memory_length(id), bytes),
+                Check::Table(id, entries) => (self.table_length(id), entries),
+            };
+            let wanted = self.iconst64(wanted);
+            let short = self
+                .builder
+                .ins()
+                .icmp(IntCC::UnsignedLessThan, length, wanted);
+            let (fail, next) = (self.builder.create_block(), self.builder.create_block());
+            self.builder.ins().brif(short, fail, &[], next, &[]);
+            self.builder.switch_to_block(fail);
+            let unlinkable = self.iconst32(script::UNLINKABLE);
+            self.builder.ins().return_(&[unlinkable]);
+            self.builder.switch_to_block(next);
+        }
+        for step in &folded.steps[folded.ranges[id.index()].clone()] {
+            if self.reachable {
+                self.step(folded, *step);
+            }
+        }
+    }
+
+    /// Traps unless `end` is within `length`, which is at least `initial`.
+    fn check_end(
+        &mut self,
+        end: u64,
+        initial: u64,
+        length: impl FnOnce(&mut Self) -> Value,
+        code: TrapCode,
+    ) {
+        if end > initial {
+            let length = length(self);
+            let end = self.iconst64(end);
+            let outside = self
+                .builder
+                .ins()
+                .icmp(IntCC::UnsignedGreaterThan, end, length);
+            self.builder.ins().trapnz(outside, trap_code(code));
+        }
+    }
+
     fn fill_table(&mut self, table: usize, callee: Callee, entries: u64) {
         let base = match self.env.layout.tables[table].entries {
             Entries::State(offset) => self.state_address(offset),
@@ -79,7 +186,7 @@ impl Translator<'_, '_> {
         self.call_libcall(Libcall::TableFill, &[base, value, entries]);
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, folded: &Folded, step: Step) {
         let program = self.env.program;
         match step {
             Step::Trap(code) => self.trap(code),
@@ -98,11 +205,22 @@ impl Translator<'_, '_> {
                     [segment.index as usize]
                     .bytes
                     .len();
-                let base = self.memory_base(crate::program::MemoryId(memory));
+                let memory = MemoryId(memory);
+                self.check_end(
+                    offset + len as u64,
+                    program.memories[memory.index()].initial,
+                    |t| t.memory_length(memory),
+                    TrapCode::MemoryOutOfBounds,
+                );
+                let base = self.memory_base(memory);
                 let to = self.builder.ins().iadd_imm_u(base, offset.cast_signed());
                 let from = self.symbol_address(Symbol::Data(id));
                 let len = self.iconst64(len as u64);
                 self.call_libcall(Libcall::Memmove, &[to, from, len]);
+                debug_assert_eq!(folded.data[id.index()], Applied::AtStart);
+                if let Some(descriptor) = self.env.layout.data[id.index()] {
+                    self.drop_segment(descriptor);
+                }
             }
             Step::CopyElements(id) => {
                 let segment = program.elements[id.index()];
@@ -113,11 +231,15 @@ impl Translator<'_, '_> {
                     [segment.index as usize]
                     .items
                     .len();
+                let table = TableId(table);
+                self.check_end(
+                    offset + len as u64,
+                    program.tables[table.index()].initial,
+                    |t| t.table_length(table),
+                    TrapCode::TableOutOfBounds,
+                );
                 let size = u64::from(FuncRef::SIZE);
-                let base = match self.env.layout.tables[table as usize].entries {
-                    Entries::State(offset) => self.state_address(offset),
-                    Entries::Reserved(address) => self.iconst64(address),
-                };
+                let base = self.table_base(table);
                 let to = self
                     .builder
                     .ins()
@@ -125,6 +247,10 @@ impl Translator<'_, '_> {
                 let from = self.symbol_address(Symbol::Elements(id));
                 let len = self.iconst64(len as u64 * size);
                 self.call_libcall(Libcall::Memmove, &[to, from, len]);
+                debug_assert_eq!(folded.elements[id.index()], Applied::AtStart);
+                if let Some(descriptor) = self.env.layout.elements[id.index()] {
+                    self.drop_segment(descriptor);
+                }
             }
         }
     }

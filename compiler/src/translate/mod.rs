@@ -35,7 +35,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use elfin_abi::trap;
 use std::collections::HashMap;
 
-pub use glue::{host_glue, main_function, unknown_glue};
+pub use glue::{action_glue, host_glue, main_function, unknown_glue};
 pub(crate) use reference::reference_symbol;
 
 /// What every translation reads.

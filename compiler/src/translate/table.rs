@@ -19,7 +19,7 @@ impl Translator<'_, '_> {
     }
 
     /// Length of a table (i64).
-    fn table_length(&mut self, table: TableId) -> Value {
+    pub(super) fn table_length(&mut self, table: TableId) -> Value {
         let place = self.env.layout.tables[table.index()];
         if place.fixed_length {
             return self.iconst64(self.env.program.tables[table.index()].initial);
@@ -32,7 +32,7 @@ impl Translator<'_, '_> {
     }
 
     /// Address of entry 0.
-    fn table_base(&mut self, table: TableId) -> Value {
+    pub(super) fn table_base(&mut self, table: TableId) -> Value {
         let layout = self.env.layout;
         match (layout.tables[table.index()].entries, layout.addressing) {
             (Entries::State(offset), Addressing::Context) => self.state_address(offset),

@@ -214,4 +214,7 @@ libcalls! {
     PrintF32 = "elfin_print_f32";
     /// `(value: f64)`
     PrintF64 = "elfin_print_f64";
+    /// `(state: *mut u8, actions: *const Action, count: u64)`: carries out the actions of a script
+    /// ([`crate::script`]) and reports each.
+    RunScript = "elfin_run_script";
 }

@@ -13,6 +13,7 @@ pub mod host;
 pub mod map;
 pub mod policy;
 pub mod program;
+pub mod script;
 pub mod state;
 pub mod symbol;
 pub mod trap;

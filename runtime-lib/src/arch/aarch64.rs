@@ -158,3 +158,71 @@ pub unsafe extern "C" fn unknown_import() -> ! {
         to = sym crate::trap::unknown_import,
     )
 }
+
+/// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
+/// stack stood, and the callee-saved registers lie there.
+///
+/// # Safety
+/// `action` follows the C convention and does not unwind.
+#[unsafe(naked)]
+pub unsafe extern "C" fn run_recoverable(
+    action: u64,
+    state: *mut u8,
+    results: *mut u64,
+    saved: *mut u64,
+) -> u32 {
+    naked_asm!(
+        "stp x29, x30, [sp, #-160]!",
+        "mov x29, sp",
+        "stp x19, x20, [sp, #16]",
+        "stp x21, x22, [sp, #32]",
+        "stp x23, x24, [sp, #48]",
+        "stp x25, x26, [sp, #64]",
+        "stp x27, x28, [sp, #80]",
+        "stp d8, d9, [sp, #96]",
+        "stp d10, d11, [sp, #112]",
+        "stp d12, d13, [sp, #128]",
+        "stp d14, d15, [sp, #144]",
+        "mov x8, sp",
+        "str x8, [x3]",
+        "mov x8, x0",
+        "mov x0, x1",
+        "mov x1, x2",
+        "blr x8",
+        "ldp x19, x20, [sp, #16]",
+        "ldp x21, x22, [sp, #32]",
+        "ldp x23, x24, [sp, #48]",
+        "ldp x25, x26, [sp, #64]",
+        "ldp x27, x28, [sp, #80]",
+        "ldp d8, d9, [sp, #96]",
+        "ldp d10, d11, [sp, #112]",
+        "ldp d12, d13, [sp, #128]",
+        "ldp d14, d15, [sp, #144]",
+        "ldp x29, x30, [sp], #160",
+        "ret",
+    )
+}
+
+/// Ends the innermost call of [`run_recoverable`], which returns `status`. A signal handler may do this:
+/// its stack is simply left.
+///
+/// # Safety
+/// That call, which left `saved`, is still in progress, and nothing that it called needs to be cleaned up.
+#[unsafe(naked)]
+pub unsafe extern "C" fn recover(saved: u64, status: u32) -> ! {
+    naked_asm!(
+        "mov sp, x0",
+        "mov w0, w1",
+        "ldp x19, x20, [sp, #16]",
+        "ldp x21, x22, [sp, #32]",
+        "ldp x23, x24, [sp, #48]",
+        "ldp x25, x26, [sp, #64]",
+        "ldp x27, x28, [sp, #80]",
+        "ldp d8, d9, [sp, #96]",
+        "ldp d10, d11, [sp, #112]",
+        "ldp d12, d13, [sp, #128]",
+        "ldp d14, d15, [sp, #144]",
+        "ldp x29, x30, [sp], #160",
+        "ret",
+    )
+}

@@ -159,3 +159,118 @@ pub unsafe extern "C" fn unknown_import() -> ! {
         to = sym crate::trap::unknown_import,
     )
 }
+
+/// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
+/// stack stood, and the callee-saved registers lie there.
+///
+/// # Safety
+/// `action` follows the C convention and does not unwind.
+#[unsafe(naked)]
+pub unsafe extern "C" fn run_recoverable(
+    action: u64,
+    state: *mut u8,
+    results: *mut u64,
+    saved: *mut u64,
+) -> u32 {
+    naked_asm!(
+        "addi sp, sp, -208",
+        "sd ra, 8(sp)",
+        "sd s0, 0(sp)",
+        "mv s0, sp",
+        "sd s1, 16(sp)",
+        "sd s2, 24(sp)",
+        "sd s3, 32(sp)",
+        "sd s4, 40(sp)",
+        "sd s5, 48(sp)",
+        "sd s6, 56(sp)",
+        "sd s7, 64(sp)",
+        "sd s8, 72(sp)",
+        "sd s9, 80(sp)",
+        "sd s10, 88(sp)",
+        "sd s11, 96(sp)",
+        "fsd fs0, 104(sp)",
+        "fsd fs1, 112(sp)",
+        "fsd fs2, 120(sp)",
+        "fsd fs3, 128(sp)",
+        "fsd fs4, 136(sp)",
+        "fsd fs5, 144(sp)",
+        "fsd fs6, 152(sp)",
+        "fsd fs7, 160(sp)",
+        "fsd fs8, 168(sp)",
+        "fsd fs9, 176(sp)",
+        "fsd fs10, 184(sp)",
+        "fsd fs11, 192(sp)",
+        "sd sp, 0(a3)",
+        "mv t0, a0",
+        "mv a0, a1",
+        "mv a1, a2",
+        "jalr t0",
+        "ld s1, 16(sp)",
+        "ld s2, 24(sp)",
+        "ld s3, 32(sp)",
+        "ld s4, 40(sp)",
+        "ld s5, 48(sp)",
+        "ld s6, 56(sp)",
+        "ld s7, 64(sp)",
+        "ld s8, 72(sp)",
+        "ld s9, 80(sp)",
+        "ld s10, 88(sp)",
+        "ld s11, 96(sp)",
+        "fld fs0, 104(sp)",
+        "fld fs1, 112(sp)",
+        "fld fs2, 120(sp)",
+        "fld fs3, 128(sp)",
+        "fld fs4, 136(sp)",
+        "fld fs5, 144(sp)",
+        "fld fs6, 152(sp)",
+        "fld fs7, 160(sp)",
+        "fld fs8, 168(sp)",
+        "fld fs9, 176(sp)",
+        "fld fs10, 184(sp)",
+        "fld fs11, 192(sp)",
+        "ld ra, 8(sp)",
+        "ld s0, 0(sp)",
+        "addi sp, sp, 208",
+        "ret",
+    )
+}
+
+/// Ends the innermost call of [`run_recoverable`], which returns `status`. A signal handler may do this:
+/// its stack is simply left.
+///
+/// # Safety
+/// That call, which left `saved`, is still in progress, and nothing that it called needs to be cleaned up.
+#[unsafe(naked)]
+pub unsafe extern "C" fn recover(saved: u64, status: u32) -> ! {
+    naked_asm!(
+        "mv sp, a0",
+        "mv a0, a1",
+        "ld s1, 16(sp)",
+        "ld s2, 24(sp)",
+        "ld s3, 32(sp)",
+        "ld s4, 40(sp)",
+        "ld s5, 48(sp)",
+        "ld s6, 56(sp)",
+        "ld s7, 64(sp)",
+        "ld s8, 72(sp)",
+        "ld s9, 80(sp)",
+        "ld s10, 88(sp)",
+        "ld s11, 96(sp)",
+        "fld fs0, 104(sp)",
+        "fld fs1, 112(sp)",
+        "fld fs2, 120(sp)",
+        "fld fs3, 128(sp)",
+        "fld fs4, 136(sp)",
+        "fld fs5, 144(sp)",
+        "fld fs6, 152(sp)",
+        "fld fs7, 160(sp)",
+        "fld fs8, 168(sp)",
+        "fld fs9, 176(sp)",
+        "fld fs10, 184(sp)",
+        "fld fs11, 192(sp)",
+        "ld ra, 8(sp)",
+        "ld s0, 0(sp)",
+        "addi sp, sp, 208",
+        "ret",
+    )
+}

@@ -162,3 +162,61 @@ pub unsafe extern "C" fn unknown_import() -> ! {
         to = sym crate::trap::unknown_import,
     )
 }
+
+/// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
+/// stack stood, and the callee-saved registers lie there.
+///
+/// # Safety
+/// `action` follows the C convention and does not unwind.
+#[unsafe(naked)]
+pub unsafe extern "C" fn run_recoverable(
+    action: u64,
+    state: *mut u8,
+    results: *mut u64,
+    saved: *mut u64,
+) -> u32 {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "sub rsp, 8",
+        "mov [rcx], rsp",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "mov rsi, rdx",
+        "call rax",
+        "add rsp, 8",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+    )
+}
+
+/// Ends the innermost call of [`run_recoverable`], which returns `status`. A signal handler may do this:
+/// its stack is simply left.
+///
+/// # Safety
+/// That call, which left `saved`, is still in progress, and nothing that it called needs to be cleaned up.
+#[unsafe(naked)]
+pub unsafe extern "C" fn recover(saved: u64, status: u32) -> ! {
+    naked_asm!(
+        "mov rsp, rdi",
+        "mov eax, esi",
+        "add rsp, 8",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+    )
+}

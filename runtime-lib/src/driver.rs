@@ -1,0 +1,223 @@
+//! Test scripts: one action after the other, each reported with its raw outcome.
+//!
+//! In: the actions that a script program carries (`elfin_abi::script`). Out: a line of standard output for
+//! each: its id, then `done` and the result slots in hexadecimal, or `trap` and the code, or `unlinkable`.
+//! What was expected is not known here. A trap ends the action, not the process. Only programs that the
+//! test suite builds reach this file.
+//!
+//! # Safety
+//! A handler leaves its stack for good (SA_NODEFER: its signal is not blocked; the kernel tells from the
+//! stack pointer whether the signal stack is in use). It does so only while an action runs, when the
+//! registers that [`crate::arch::run_recoverable`] saved lie at [`SAVED`].
+#![allow(
+    unsafe_code,
+    reason = "carries out code at addresses, recovers from signals"
+)]
+#![cfg_attr(
+    not(any(feature = "freestanding", test)),
+    allow(dead_code, reason = "a hosted build has no scripts")
+)]
+
+/// Bytes of output that are written at once. A line may be longer.
+const CAPACITY: usize = 256;
+
+/// A line being put together.
+struct Line {
+    bytes: [u8; CAPACITY],
+    len: usize,
+}
+
+impl Line {
+    const fn new() -> Self {
+        Self {
+            bytes: [0; CAPACITY],
+            len: 0,
+        }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        if self.len == CAPACITY {
+            self.flush();
+        }
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        for &byte in text {
+            self.byte(byte);
+        }
+    }
+
+    fn decimal(&mut self, number: u32) {
+        if number >= 10 {
+            self.decimal(number / 10);
+        }
+        self.byte(b'0' + (number % 10) as u8);
+    }
+
+    /// A slot as one number.
+    fn slot(&mut self, [low, high]: [u64; 2]) {
+        if high != 0 {
+            self.hexadecimal(high, 1);
+            self.hexadecimal(low, 16);
+        } else {
+            self.hexadecimal(low, 1);
+        }
+    }
+
+    fn hexadecimal(&mut self, number: u64, width: u32) {
+        let digits = (64 - number.leading_zeros()).div_ceil(4).max(width);
+        for digit in (0..digits).rev() {
+            let digit = (number >> (4 * digit)) as u8 & 15;
+            self.byte(if digit < 10 {
+                b'0' + digit
+            } else {
+                b'a' - 10 + digit
+            });
+        }
+    }
+
+    /// What an action came to.
+    fn outcome(&mut self, id: u32, status: u32, results: &[[u64; 2]]) {
+        use elfin_abi::script::{DONE, TRAPPED, UNLINKABLE};
+        self.decimal(id);
+        match status {
+            DONE => {
+                self.text(b" done");
+                for result in results {
+                    self.byte(b' ');
+                    self.slot(*result);
+                }
+            }
+            UNLINKABLE => self.text(b" unlinkable"),
+            trap => {
+                self.text(b" trap ");
+                self.decimal(trap.wrapping_sub(TRAPPED));
+            }
+        }
+        self.byte(b'\n');
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        #[cfg(feature = "freestanding")]
+        {
+            let mut rest = &self.bytes[..self.len];
+            while !rest.is_empty() {
+                // SAFETY: descriptor 1 is standard output or closed; scripts open nothing.
+                let stdout = unsafe { rustix::fd::BorrowedFd::borrow_raw(1) };
+                match rustix::io::write(stdout, rest) {
+                    Ok(written @ 1..) => rest = &rest[written..],
+                    // Whoever reads finds out that lines are missing.
+                    _ => break,
+                }
+            }
+            self.len = 0;
+        }
+    }
+}
+
+#[cfg(feature = "freestanding")]
+pub use script::elfin_run_script;
+
+#[cfg(feature = "freestanding")]
+mod script {
+    use super::Line;
+    use crate::arch::{self, Registers};
+    use crate::signal::{Fault, SignalInfo, classify, set_action};
+    use core::ffi::c_void;
+    use core::sync::atomic::{AtomicU64, Ordering};
+    use elfin_abi::script::{Action, MAX_RESULTS, TRAPPED};
+    use linux_raw_sys::general::{SA_NODEFER, SA_ONSTACK, SA_SIGINFO};
+
+    /// Where the stack stood when the action in progress was called; 0 between actions.
+    static SAVED: AtomicU64 = AtomicU64::new(0);
+
+    /// Carries out the actions of a script.
+    ///
+    /// # Safety
+    /// Called by the program's main function, once, with its own state and actions.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn elfin_run_script(state: *mut u8, actions: *const Action, count: u64) {
+        static mut RESULTS: [[u64; 2]; MAX_RESULTS as usize] = [[0; 2]; MAX_RESULTS as usize];
+
+        for &signal in &arch::TRAP_SIGNALS {
+            let flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+            // SAFETY: see the head of the file.
+            unsafe { set_action(signal.into(), on_signal as *const () as usize, flags) };
+        }
+        let mut line = Line::new();
+        for index in 0..count as usize {
+            // SAFETY: the compiler's records, and the function that belongs to them; it fills no more slots
+            // than the record says.
+            let (action, status, results) = unsafe {
+                let action = *actions.add(index);
+                let results = (&raw mut RESULTS).cast::<[u64; 2]>();
+                for slot in 0..action.results as usize {
+                    results.add(slot).write([0; 2]);
+                }
+                let status =
+                    arch::run_recoverable(action.code, state, results.cast(), SAVED.as_ptr());
+                let results = core::slice::from_raw_parts(results, action.results as usize);
+                (action, status, results)
+            };
+            SAVED.store(0, Ordering::Relaxed);
+            line.outcome(action.id, status, results);
+        }
+    }
+
+    /// The handler of every signal that may be a trap.
+    unsafe extern "C" fn on_signal(signal: u32, info: *const SignalInfo, context: *const c_void) {
+        // SAFETY: these are the arguments of a signal handler.
+        let (info, registers): (&SignalInfo, Registers) =
+            unsafe { (&*info, arch::interrupted(context)) };
+        let fault = Fault {
+            signal,
+            pc: registers.pc,
+            address: info.address,
+        };
+        let saved = SAVED.load(Ordering::Relaxed);
+        if saved != 0
+            && info.code > 0
+            && let Some(trap) = classify(&crate::program::program(), &fault)
+        {
+            // SAFETY: see the head of the file.
+            unsafe { arch::recover(saved, TRAPPED + trap as u32) }
+        }
+        // The instruction runs again and dies by the default action; a signal that a process sent is lost,
+        // which no script does.
+        // SAFETY: 0 is the default action.
+        unsafe { set_action(signal, 0, 0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elfin_abi::script::{DONE, TRAPPED, UNLINKABLE};
+    use elfin_abi::trap::TrapCode;
+
+    fn line(id: u32, status: u32, results: &[[u64; 2]]) -> std::string::String {
+        let mut line = Line::new();
+        line.outcome(id, status, results);
+        std::str::from_utf8(&line.bytes[..line.len])
+            .expect("text")
+            .into()
+    }
+
+    #[test]
+    fn lines_hold_ids_and_bits() {
+        assert_eq!(line(0, DONE, &[]), "0 done\n");
+        let results = [[0, 0], [0x1f, 0], [u64::MAX, 0xa], [0, 1]];
+        let expected = "1203 done 0 1f affffffffffffffff 10000000000000000\n";
+        assert_eq!(line(1203, DONE, &results), expected);
+    }
+
+    #[test]
+    fn lines_hold_traps() {
+        let trap = TRAPPED + TrapCode::StackExhausted as u32;
+        assert_eq!(line(u32::MAX, trap, &[[7, 7]]), "4294967295 trap 10\n");
+        assert_eq!(line(9, UNLINKABLE, &[]), "9 unlinkable\n");
+    }
+}
