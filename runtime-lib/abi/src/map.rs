@@ -44,8 +44,9 @@ pub const STACK_GUARD: u64 = 0x10_0000;
 /// Bytes of the ELF header and the program headers that stand before the instance state, for an
 /// executable with `images` mapped memory images. The linker must not need more.
 ///
-/// 64 bytes of ELF header, then 56 a program header: eight fixed ones and one for each image.
+/// 64 bytes of ELF header, then 56 a program header: five fixed ones (state, read-only data, code, stack,
+/// `PT_GNU_STACK`) and one for each image.
 #[must_use]
 pub const fn header_size(images: usize) -> u64 {
-    (64 + 56 * (8 + images as u64)).next_multiple_of(64)
+    (64 + 56 * (5 + images as u64)).next_multiple_of(16)
 }
