@@ -1,0 +1,219 @@
+//! Program → executable → what it prints.
+//!
+//! In: a linked script program. Out: the lines that its executable prints, read into [`Printed`]. The
+//! executable is made as `elfin build` makes one: compiler, runtime object, linker. Executables for other
+//! machines run under qemu-user.
+
+use elfin_abi::policy;
+use elfin_abi::trap::TrapCode;
+use elfin_abi::{map, symbol};
+use elfin_compiler::program::Program;
+use elfin_compiler::{Arch, CompiledProgram, Options, Silent};
+use elfin_linker as linker;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What one line of a script's executable says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Printed {
+    /// The action was carried out; its result slots.
+    Done(Vec<u128>),
+    /// It trapped.
+    Trap(TrapCode),
+    /// Its instance could not be made.
+    Unlinkable,
+}
+
+/// How an executable ended, and what it printed before: ids and outcomes in order.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// One for each line.
+    pub lines: Vec<(u32, Printed)>,
+    /// Why it did not end as it should have.
+    pub failure: Option<String>,
+}
+
+/// How long an executable may run.
+const TIME: Duration = Duration::from_secs(60);
+
+/// How much longer under emulation.
+const EMULATED: u32 = 5;
+
+/// Makes the executable of a script.
+///
+/// # Errors
+/// What the compiler or the linker says.
+pub fn build(program: &Program<'_>, options: &Options) -> Result<Vec<u8>, String> {
+    let compiled = elfin_compiler::compile_program(program, options, &Silent).map_err(|error| {
+        let place = error.place().map(ToString::to_string).unwrap_or_default();
+        format!("{error} ({place})")
+    })?;
+    link(&compiled, options.arch).map_err(|error| format!("linking: {error}"))
+}
+
+fn runtime(arch: Arch) -> &'static [u8] {
+    match arch {
+        Arch::X86_64 => include_bytes!("../../runtime-lib/prebuilt/x86_64.o"),
+        Arch::Aarch64 => include_bytes!("../../runtime-lib/prebuilt/aarch64.o"),
+        Arch::Riscv64 => include_bytes!("../../runtime-lib/prebuilt/riscv64.o"),
+    }
+}
+
+fn link(program: &CompiledProgram, arch: Arch) -> Result<Vec<u8>, linker::Error> {
+    let inputs = [
+        linker::Input {
+            name: "program",
+            data: &program.object,
+        },
+        linker::Input {
+            name: "runtime",
+            data: runtime(arch),
+        },
+    ];
+    let policy = policy::encode([]);
+    let blobs = [linker::Blob {
+        section: symbol::SECTION_POLICY,
+        symbol: symbol::POLICY,
+        data: &policy,
+    }];
+    let (base, size) = program.map.stack;
+    let options = linker::Options {
+        entry: symbol::START.into(),
+        state_base: map::STATE_BASE,
+        state_end: map::STATE_END,
+        header_size: program.map.header_size,
+        image_base: program.map.image_base,
+        image_end: program.map.image_end,
+        stack: linker::Region { base, size },
+        placements: program
+            .map
+            .placements
+            .iter()
+            .map(|placement| linker::Placement {
+                section: placement.section.clone(),
+                address: placement.address,
+                mem_size: placement.mem_size,
+                first_segment: placement.is_state,
+            })
+            .collect(),
+    };
+    Ok(linker::link(&inputs, &blobs, &options)?.bytes)
+}
+
+/// Runs the executable of a script.
+///
+/// # Errors
+/// When it can't be started, or prints what no script prints.
+pub fn run(executable: &[u8], arch: Arch) -> Result<Run, String> {
+    let native = arch.name() == std::env::consts::ARCH;
+    let folder = tempfile::tempdir().map_err(|e| format!("cannot make a directory: {e}"))?;
+    let path = folder.path().join("script");
+    std::fs::write(&path, executable)
+        .and_then(|()| std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)))
+        .map_err(|e| format!("cannot write the executable: {e}"))?;
+
+    let mut command = if native {
+        Command::new(&path)
+    } else {
+        let mut command = Command::new(format!("qemu-{}", arch.name()));
+        command.arg(&path);
+        command
+    };
+    let mut process = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("cannot start {}: {e}", command.get_program().display()))?;
+    let (Some(stdout), Some(stderr)) = (process.stdout.take(), process.stderr.take()) else {
+        return Err("the process has no output".to_owned());
+    };
+    let stdout = std::thread::spawn(move || read(stdout));
+    let stderr = std::thread::spawn(move || read(stderr));
+
+    let time = if native { TIME } else { TIME * EMULATED };
+    let deadline = Instant::now() + time;
+    let mut pause = Duration::from_micros(200);
+    let status = loop {
+        match process.try_wait() {
+            Ok(Some(status)) => break Some(status),
+            Ok(None) if Instant::now() < deadline => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(20));
+            }
+            Ok(None) => {
+                // Both may fail only because it ended by itself just now.
+                let _ = process.kill();
+                let _ = process.wait();
+                break None;
+            }
+            Err(error) => return Err(format!("cannot wait for the process: {error}")),
+        }
+    };
+    let stdout = stdout.join().map_err(|_| "a reader panicked")??;
+    let stderr = stderr.join().map_err(|_| "a reader panicked")??;
+    let failure = match status {
+        Some(status) if status.success() && stderr.is_empty() => None,
+        Some(status) => Some(format!("{status}: {}", stderr.trim_end())),
+        None => Some(format!("it ran longer than {} s", time.as_secs())),
+    };
+    Ok(Run {
+        lines: stdout.lines().map(line).collect::<Result<_, _>>()?,
+        failure,
+    })
+}
+
+fn read(mut stream: impl std::io::Read) -> Result<String, String> {
+    let mut text = String::new();
+    stream
+        .read_to_string(&mut text)
+        .map_err(|e| format!("cannot read its output: {e}"))?;
+    Ok(text)
+}
+
+/// Reads a line of output.
+fn line(line: &str) -> Result<(u32, Printed), String> {
+    let error = || format!("it printed a line that no script prints: {line:?}");
+    let mut words = line.split(' ');
+    let id = words.next().and_then(|w| w.parse().ok()).ok_or_else(error)?;
+    let printed = match words.next() {
+        Some("done") => {
+            let slots = words.by_ref().map(|w| u128::from_str_radix(w, 16));
+            Printed::Done(slots.collect::<Result<_, _>>().map_err(|_| error())?)
+        }
+        Some("trap") => {
+            let code = words.next().and_then(|w| w.parse().ok());
+            Printed::Trap(code.and_then(TrapCode::from_u8).ok_or_else(error)?)
+        }
+        Some("unlinkable") => Printed::Unlinkable,
+        _ => return Err(error()),
+    };
+    match words.next() {
+        None => Ok((id, printed)),
+        Some(_) => Err(error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read() {
+        assert_eq!(line("3 done"), Ok((3, Printed::Done(Vec::new()))));
+        let slots = vec![0x1f, 1 << 64];
+        assert_eq!(
+            line("40 done 1f 10000000000000000"),
+            Ok((40, Printed::Done(slots)))
+        );
+        assert_eq!(
+            line("0 trap 10"),
+            Ok((0, Printed::Trap(TrapCode::StackExhausted)))
+        );
+        assert_eq!(line("9 unlinkable"), Ok((9, Printed::Unlinkable)));
+        for wrong in ["", "x done", "1", "1 trap 99", "1 done g", "1 trap 1 2", "1 other"] {
+            assert!(line(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
