@@ -6,6 +6,7 @@
 use crate::Progress;
 use crate::error::{Error, Place, Result};
 use crate::fold::Folded;
+use crate::optimise::relax::relax;
 use crate::options::Arch;
 use crate::program::{FuncId, HostId, UnknownId};
 use crate::symbol::Symbol;
@@ -239,7 +240,7 @@ fn compile_one(
         .collect();
     traps.sort_by_key(|(offset, _)| *offset);
     let code = compiled.buffer.data().to_vec();
-    Ok(CompiledFunction {
+    let mut function = CompiledFunction {
         symbol,
         alignment: alignment(env.arch),
         relocations,
@@ -247,7 +248,11 @@ fn compile_one(
         frameless: is_frameless(env.arch, &code),
         code,
         disassembly: compiled.vcode.clone(),
-    })
+    };
+    if env.arch == Arch::X86_64 {
+        relax(&mut function, &compiled.bb_starts);
+    }
+    Ok(function)
 }
 
 /// Alignment of functions in bytes: instructions need 1, 4 and 2; x86_64 fetches 16 or 32 bytes at a time, and

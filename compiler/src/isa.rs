@@ -51,6 +51,15 @@ pub fn build(options: &Options) -> Result<OwnedTargetIsa> {
         ("probestack_strategy", "inline"),
         ("preserve_frame_pointers", frame_pointers),
         ("unwind_info", "false"),
+        // Where blocks begin, for the pass that shortens branches.
+        (
+            "machine_code_cfg_info",
+            if options.arch == Arch::X86_64 {
+                "true"
+            } else {
+                "false"
+            },
+        ),
         // Functions with more results than return registers.
         ("enable_multi_ret_implicit_sret", "true"),
     ] {

@@ -11,6 +11,7 @@ pub mod fold;
 pub mod isa;
 pub mod layout;
 pub mod module;
+pub mod optimise;
 pub mod options;
 pub mod parse;
 pub mod program;
