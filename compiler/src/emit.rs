@@ -695,18 +695,19 @@ impl<'p> Emitter<'p> {
 
         let mut header = Record::default();
         header.word(state);
-        let lists: [(&Record, usize); 5] = [
-            (&memories, size_of::<MemoryInfo>()),
-            (&ranges, 0),
-            (&copies, size_of::<Copy>()),
-            (&tables, size_of::<TableInfo>()),
-            (&chunks, size_of::<TextChunk>()),
+        // Those with a size are followed by the number of their entries.
+        let lists: [(&Record, Option<usize>); 5] = [
+            (&memories, Some(size_of::<MemoryInfo>())),
+            (&ranges, None),
+            (&copies, Some(size_of::<Copy>())),
+            (&tables, Some(size_of::<TableInfo>())),
+            (&chunks, Some(size_of::<TextChunk>())),
         ];
         for (list, size) in lists {
             let at = self.append_record(list, 8)?;
             let symbol = self.local("elfin_records", self.rodata, at);
             header.address(symbol, 0);
-            if size != 0 {
+            if let Some(size) = size {
                 header.word((list.bytes.len() / size) as u64);
             }
         }

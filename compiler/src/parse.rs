@@ -58,9 +58,12 @@ pub fn to_binary<'a>(name: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     let Some(text) = text else {
         return Err(invalid("neither a binary module (magic \\0asm) nor text"));
     };
-    let binary = wat::parse_str(text).map_err(|error| Error::Text {
-        message: error.to_string(),
-        module: name.to_owned(),
+    let binary = wat::parse_str(text).map_err(|mut error| {
+        error.set_path(name);
+        Error::Text {
+            message: error.to_string(),
+            module: name.to_owned(),
+        }
     })?;
     Ok(Cow::Owned(binary))
 }
@@ -590,10 +593,10 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
             }
             summary.takes_references |= matches!(operator, Operator::RefFunc { .. });
         }
-        Operator::GlobalSet { global_index } => {
-            if summary.globals_set.last() != Some(&global_index) {
-                summary.globals_set.push(global_index);
-            }
+        Operator::GlobalSet { global_index }
+            if summary.globals_set.last() != Some(&global_index) =>
+        {
+            summary.globals_set.push(global_index);
         }
         Operator::TableSet { table } | Operator::TableFill { table } => {
             summary.tables_written.push(table)
