@@ -70,7 +70,9 @@ pub struct HostFunction {
 /// The host function with this import name.
 #[must_use]
 pub fn find(module: &str, name: &str) -> Option<&'static HostFunction> {
-    HOST_FUNCTIONS.iter().find(|f| f.module == module && f.name == name)
+    HOST_FUNCTIONS
+        .iter()
+        .find(|f| f.module == module && f.name == name)
 }
 
 use ValType::{I32, I64};

@@ -80,7 +80,11 @@ impl<'a> Iterator for Entries<'a> {
         let entry = match tag {
             TAG_DIR | TAG_DIR_READ_ONLY => self.string().and_then(|host| {
                 let guest = self.string()?;
-                Some(Entry::Dir { host, guest, read_only: tag == TAG_DIR_READ_ONLY })
+                Some(Entry::Dir {
+                    host,
+                    guest,
+                    read_only: tag == TAG_DIR_READ_ONLY,
+                })
             }),
             TAG_ENV => self.string().map(Entry::Env),
             TAG_INHERIT_ENV => self.string().map(Entry::InheritEnv),
@@ -114,8 +118,16 @@ pub fn encode<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> alloc::vec::V
     block.push(VERSION);
     for entry in entries {
         match entry {
-            Entry::Dir { host, guest, read_only: false } => put(&mut block, TAG_DIR, &[host, guest]),
-            Entry::Dir { host, guest, read_only: true } => {
+            Entry::Dir {
+                host,
+                guest,
+                read_only: false,
+            } => put(&mut block, TAG_DIR, &[host, guest]),
+            Entry::Dir {
+                host,
+                guest,
+                read_only: true,
+            } => {
                 put(&mut block, TAG_DIR_READ_ONLY, &[host, guest]);
             }
             Entry::Env(pair) => put(&mut block, TAG_ENV, &[pair]),
@@ -133,9 +145,17 @@ mod tests {
     use alloc::vec::Vec;
 
     const SAMPLE: &[Entry<'static>] = &[
-        Entry::Dir { host: b"data", guest: b"/data", read_only: false },
+        Entry::Dir {
+            host: b"data",
+            guest: b"/data",
+            read_only: false,
+        },
         Entry::Env(b"A=b=c"),
-        Entry::Dir { host: b"/", guest: b".", read_only: true },
+        Entry::Dir {
+            host: b"/",
+            guest: b".",
+            read_only: true,
+        },
         Entry::InheritEnv(b"HOME"),
         Entry::Arg(b""),
     ];
