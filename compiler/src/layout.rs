@@ -99,6 +99,15 @@ pub const MAX_STACK: u64 = 1 << 30;
 /// Bytes of machine code and tables expected of a byte of Wasm, at most.
 const EXPANSION: u64 = 16;
 
+/// Guarded memories end here; what further ones a program has are checked. A process on riscv64 may have no
+/// more than 256 GiB (Sv39), and its initial stack lies at the end of them.
+const fn guarded_end(arch: Arch) -> u64 {
+    match arch {
+        Arch::Riscv64 => 96 << 30,
+        Arch::X86_64 | Arch::Aarch64 => 1 << 46,
+    }
+}
+
 impl Layout {
     /// Address of the state block.
     #[must_use]
@@ -194,22 +203,27 @@ pub fn lay_out(
         } else {
             0
         };
-    let memories = (0..program.memories.len())
-        .map(|i| {
-            let base = if primary == Some(MemoryId(i as u32)) {
-                memory_base
-            } else {
-                next += map::MEMORY_STRIDE;
-                next - map::MEMORY_STRIDE
-            };
-            let reservation = match options.memory {
-                MemoryMode::Guarded => map::GUARDED_RESERVATION,
-                MemoryMode::Checked => 0,
-            };
+    let memories = program
+        .memories
+        .iter()
+        .enumerate()
+        .map(|(i, memory)| {
+            let descriptor = slots.take(MemoryDescriptor::SIZE);
+            let is_primary = primary == Some(MemoryId(i as u32));
+            let guarded = options.memory == MemoryMode::Guarded
+                && (is_primary || next + map::MEMORY_STRIDE <= guarded_end(options.arch));
+            let base = if is_primary { memory_base } else { next };
+            if !is_primary {
+                next += if guarded {
+                    map::MEMORY_STRIDE
+                } else {
+                    memory.maximum.next_multiple_of(GRANULE) + GRANULE
+                };
+            }
             MemoryPlace {
-                descriptor: slots.take(MemoryDescriptor::SIZE),
+                descriptor,
                 base,
-                reservation,
+                reservation: if guarded { map::GUARDED_RESERVATION } else { 0 },
             }
         })
         .collect();

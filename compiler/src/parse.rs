@@ -139,8 +139,9 @@ impl<'a> Reader<'a> {
     fn payload(&mut self, payload: Payload<'a>) -> Result<()> {
         match payload {
             Payload::TypeSection(section) => {
-                for group in section {
-                    let group = group.map_err(|e| self.invalid(&e))?;
+                for group in section.into_iter_with_offsets() {
+                    let (offset, group) = group.map_err(|e| self.invalid(&e))?;
+                    self.type_group(&group, offset)?;
                     for (offset, ty) in group.into_types_and_offsets() {
                         // Arrays, structs and continuations are met again, and refused, where they
                         // are used.
@@ -256,6 +257,20 @@ impl<'a> Reader<'a> {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Function types are told apart by parameters and results alone. That is right as long as none has
+    /// subtypes or supertypes or is defined together with others.
+    fn type_group(&self, group: &wasmparser::RecGroup, offset: u64) -> Result<()> {
+        let alone = group.types().len() == 1;
+        for ty in group.types() {
+            let is_function = matches!(ty.composite_type.inner, CompositeInnerType::Func(_));
+            let plain = alone && ty.is_final && ty.supertype_idxs.is_empty();
+            if is_function && !plain {
+                return Err(self.unsupported("gc", offset));
+            }
         }
         Ok(())
     }

@@ -388,8 +388,16 @@ impl<'m, 'o> Linker<'m, 'o> {
             return Err(error(format!("no exported function {}", Printable(export))));
         };
         let ty = program.ty(program.callee_type(callee));
-        let given: Vec<ValType> = arguments.iter().map(|(ty, _)| *ty).collect();
-        if ty.params() != given {
+        let fits =
+            |(wanted, (given, value)): (&ValType, &(ValType, Constant))| match (wanted, given) {
+                (ValType::Ref(wanted), ValType::Ref(given)) => {
+                    wanted.heap_type() == given.heap_type()
+                        && (wanted.is_nullable() || *value != Constant::Null)
+                }
+                (wanted, given) => wanted == given,
+            };
+        if ty.params().len() != arguments.len() || !ty.params().iter().zip(arguments).all(fits) {
+            let given: Vec<ValType> = arguments.iter().map(|(ty, _)| *ty).collect();
             let given = FuncType::new(given, []);
             return Err(error(format!(
                 "{} has type {}, it is given arguments of {}",

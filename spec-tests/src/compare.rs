@@ -8,7 +8,7 @@ use crate::driver::{Printed, Run};
 use crate::plan::{Expectation, SPECTEST_ID};
 use crate::script::{Expected, Lane, Pattern, extern_word};
 use elfin_abi::trap::TrapCode;
-use elfin_compiler::module::ValType;
+use elfin_compiler::module::{RefType, ValType};
 use elfin_compiler::program::Program;
 use std::collections::BTreeMap;
 
@@ -66,8 +66,9 @@ pub fn check(
     printed: &Printed,
 ) -> Result<(), String> {
     match (expectation, printed) {
-        (Expectation::Done, Printed::Done(_))
-        | (Expectation::Unlinkable, Printed::Unlinkable) => Ok(()),
+        (Expectation::Done, Printed::Done(_)) | (Expectation::Unlinkable, Printed::Unlinkable) => {
+            Ok(())
+        }
         (Expectation::Results(wanted), Printed::Done(slots)) => {
             if wanted.len() != slots.len() || slots.len() != types.len() {
                 return Err(format!("{} results, wanted {}", slots.len(), wanted.len()));
@@ -80,7 +81,9 @@ pub fn check(
             Ok(())
         }
         (Expectation::Trap(message), Printed::Trap(code)) if is_message(message, *code) => Ok(()),
-        (wanted, Printed::Trap(code)) => Err(format!("trap: {}; wanted {wanted:x?}", code.message())),
+        (wanted, Printed::Trap(code)) => {
+            Err(format!("trap: {}; wanted {wanted:x?}", code.message()))
+        }
         (wanted, found) => Err(format!("{found:x?}, wanted {wanted:x?}")),
     }
 }
@@ -101,21 +104,29 @@ fn matches(wanted: &Expected, ty: ValType, slot: u128) -> bool {
             *wanted == ty
                 && lanes.iter().all(|lane| {
                     let value = rest & (u128::MAX >> (128 - lane.bits));
-                    rest = if lane.bits == 128 { 0 } else { rest >> lane.bits };
+                    rest = if lane.bits == 128 {
+                        0
+                    } else {
+                        rest >> lane.bits
+                    };
                     matches_lane(*lane, value as u64)
                 })
                 && rest == 0
         }
         Expected::Null => ty.is_reference_type() && slot == 0,
-        Expected::Function => ty == ValType::FUNCREF && slot != 0,
+        Expected::Function => is_reference(ty, RefType::is_func_ref) && slot != 0,
         Expected::Extern(number) => {
-            ty == ValType::EXTERNREF
+            is_reference(ty, RefType::is_extern_ref)
                 && slot != 0
                 && number.is_none_or(|number| slot == u128::from(extern_word(number)))
         }
         Expected::Either(cases) => cases.iter().any(|case| matches(case, ty, slot)),
         Expected::Needs(_) => false,
     }
+}
+
+fn is_reference(ty: ValType, kind: fn(&RefType) -> bool) -> bool {
+    matches!(ty, ValType::Ref(ty) if kind(&ty))
 }
 
 fn matches_lane(lane: Lane, value: u64) -> bool {
@@ -136,7 +147,11 @@ mod tests {
     use super::*;
 
     fn lane(bits: u32, pattern: Pattern) -> Expected {
-        let ty = if bits == 32 { ValType::F32 } else { ValType::F64 };
+        let ty = if bits == 32 {
+            ValType::F32
+        } else {
+            ValType::F64
+        };
         Expected::Number(ty, vec![Lane { bits, pattern }])
     }
 
@@ -155,7 +170,11 @@ mod tests {
             (64, Pattern::ArithmeticNan, 0x7ffc_0000_0000_0000, true),
             (64, Pattern::ArithmeticNan, 0x7ff4_0000_0000_0000, false),
         ] {
-            let ty = if bits == 32 { ValType::F32 } else { ValType::F64 };
+            let ty = if bits == 32 {
+                ValType::F32
+            } else {
+                ValType::F64
+            };
             assert_eq!(matches(&lane(bits, pattern), ty, slot), fits, "{slot:#x}");
         }
     }
@@ -169,11 +188,21 @@ mod tests {
         let pair = Expected::Number(
             ValType::V128,
             vec![
-                Lane { bits: 64, pattern: Pattern::Bits(1) },
-                Lane { bits: 64, pattern: Pattern::CanonicalNan },
+                Lane {
+                    bits: 64,
+                    pattern: Pattern::Bits(1),
+                },
+                Lane {
+                    bits: 64,
+                    pattern: Pattern::CanonicalNan,
+                },
             ],
         );
-        assert!(matches(&pair, ValType::V128, 0x7ff8_0000_0000_0000_u128 << 64 | 1));
+        assert!(matches(
+            &pair,
+            ValType::V128,
+            0x7ff8_0000_0000_0000_u128 << 64 | 1
+        ));
         assert!(!matches(&pair, ValType::V128, 1));
     }
 

@@ -176,7 +176,10 @@ fn read(mut stream: impl std::io::Read) -> Result<String, String> {
 fn line(line: &str) -> Result<(u32, Printed), String> {
     let error = || format!("it printed a line that no script prints: {line:?}");
     let mut words = line.split(' ');
-    let id = words.next().and_then(|w| w.parse().ok()).ok_or_else(error)?;
+    let id = words
+        .next()
+        .and_then(|w| w.parse().ok())
+        .ok_or_else(error)?;
     let printed = match words.next() {
         Some("done") => {
             let slots = words.by_ref().map(|w| u128::from_str_radix(w, 16));
@@ -212,7 +215,15 @@ mod tests {
             Ok((0, Printed::Trap(TrapCode::StackExhausted)))
         );
         assert_eq!(line("9 unlinkable"), Ok((9, Printed::Unlinkable)));
-        for wrong in ["", "x done", "1", "1 trap 99", "1 done g", "1 trap 1 2", "1 other"] {
+        for wrong in [
+            "",
+            "x done",
+            "1",
+            "1 trap 99",
+            "1 done g",
+            "1 trap 1 2",
+            "1 other",
+        ] {
             assert!(line(wrong).is_err(), "{wrong:?}");
         }
     }

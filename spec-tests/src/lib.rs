@@ -204,7 +204,10 @@ pub fn find(path: &Path) -> std::io::Result<Vec<Script>> {
     let name = if path.is_dir() {
         String::new()
     } else {
-        path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
     };
     search(path, &name, &mut found)?;
     found.sort();

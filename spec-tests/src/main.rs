@@ -37,24 +37,48 @@ struct Arguments {
 fn choose<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let found = choices.iter().find(|(name, _)| *name == text);
-    found.map(|(_, choice)| *choice).ok_or_else(|| format!("one of {}", names.join(", ")))
+    found
+        .map(|(_, choice)| *choice)
+        .ok_or_else(|| format!("one of {}", names.join(", ")))
 }
 
 fn arch(text: &str) -> Result<Arch, String> {
-    choose(text, &Arch::ALL.iter().map(|arch| (arch.name(), *arch)).collect::<Vec<_>>())
+    choose(
+        text,
+        &Arch::ALL
+            .iter()
+            .map(|arch| (arch.name(), *arch))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn addressing(text: &str) -> Result<Addressing, String> {
-    choose(text, &[("fixed", Addressing::Fixed), ("context", Addressing::Context)])
+    choose(
+        text,
+        &[
+            ("fixed", Addressing::Fixed),
+            ("context", Addressing::Context),
+        ],
+    )
 }
 
 fn memory(text: &str) -> Result<MemoryMode, String> {
-    choose(text, &[("guarded", MemoryMode::Guarded), ("checked", MemoryMode::Checked)])
+    choose(
+        text,
+        &[
+            ("guarded", MemoryMode::Guarded),
+            ("checked", MemoryMode::Checked),
+        ],
+    )
 }
 
 fn opt_level(text: &str) -> Result<OptLevel, String> {
-    let levels =
-        [("0", OptLevel::O0), ("1", OptLevel::O1), ("2", OptLevel::O2), ("s", OptLevel::Os)];
+    let levels = [
+        ("0", OptLevel::O0),
+        ("1", OptLevel::O1),
+        ("2", OptLevel::O2),
+        ("s", OptLevel::Os),
+    ];
     choose(text, &levels)
 }
 
@@ -81,20 +105,28 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let configs: Vec<Config> = arguments
         .target
         .iter()
-        .map(|arch| {
-            Config::new(*arch, arguments.mode, arguments.memory, arguments.opt_level)
-        })
+        .map(|arch| Config::new(*arch, arguments.mode, arguments.memory, arguments.opt_level))
         .collect();
-    let work: Vec<_> =
-        configs.iter().flat_map(|config| scripts.iter().map(move |s| (config, s))).collect();
+    let work: Vec<_> = configs
+        .iter()
+        .flat_map(|config| scripts.iter().map(move |s| (config, s)))
+        .collect();
     let pool = spec_tests::pool().map_err(|e| format!("cannot start threads: {e}"))?;
     let reports: Vec<Report> = pool.install(|| {
-        work.par_iter().map(|(config, script)| script.run(config)).collect::<Result<_, _>>()
+        work.par_iter()
+            .map(|(config, script)| script.run(config))
+            .collect::<Result<_, _>>()
     })?;
     for report in &reports {
         print!("{}", report::directives(report, arguments.verbose));
     }
     print!("{}{}", report::skipped(&reports), report::table(&reports));
-    let failed = reports.iter().any(|r| r.count(|o| matches!(o, Outcome::Failed(_))) > 0);
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let failed = reports
+        .iter()
+        .any(|r| r.count(|o| matches!(o, Outcome::Failed(_))) > 0);
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }

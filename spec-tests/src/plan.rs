@@ -285,18 +285,15 @@ impl<'m> Planner<'m> {
     fn slot(&self, name: Option<&str>) -> Slot<InstanceId> {
         match name {
             None => self.last_instance.clone(),
-            Some(name) => self.instances.get(name).cloned().unwrap_or_else(|| {
-                Err(Outcome::Failed(format!("there is no instance ${name}")))
-            }),
+            Some(name) => {
+                self.instances.get(name).cloned().unwrap_or_else(|| {
+                    Err(Outcome::Failed(format!("there is no instance ${name}")))
+                })
+            }
         }
     }
 
-    fn execute(
-        &mut self,
-        id: u32,
-        execute: &Execute,
-        expectation: Expectation,
-    ) -> Option<Outcome> {
+    fn execute(&mut self, id: u32, execute: &Execute, expectation: Expectation) -> Option<Outcome> {
         let result = match execute {
             Execute::Invoke {
                 instance,

@@ -50,7 +50,11 @@ pub fn directives(report: &Report, all: bool) -> String {
         };
         let (name, mode) = (&report.name, &report.mode);
         let target = report.arch.name();
-        let _ = writeln!(text, "{name}:{} {target} {mode}: {}: {outcome}", result.line, result.what);
+        let _ = writeln!(
+            text,
+            "{name}:{} {target} {mode}: {}: {outcome}",
+            result.line, result.what
+        );
     }
     text
 }
@@ -76,26 +80,47 @@ pub fn skipped(reports: &[Report]) -> String {
 pub fn table(reports: &[Report]) -> String {
     let mut rows: BTreeMap<(&str, &str, &str), (usize, Counts)> = BTreeMap::new();
     for report in reports {
-        let folder = report.name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = report
+            .name
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder);
         let key = (folder, report.arch.name(), report.mode.as_str());
         let (scripts, counts) = rows.entry(key).or_default();
         *scripts += 1;
         report.results.iter().for_each(|r| counts.add(&r.outcome));
     }
-    let width = rows.keys().map(|(folder, ..)| folder.len()).max().unwrap_or(0).max(6);
-    let modes = rows.keys().map(|(.., mode)| mode.len()).max().unwrap_or(0).max(4);
+    let width = rows
+        .keys()
+        .map(|(folder, ..)| folder.len())
+        .max()
+        .unwrap_or(0)
+        .max(6);
+    let modes = rows
+        .keys()
+        .map(|(.., mode)| mode.len())
+        .max()
+        .unwrap_or(0)
+        .max(4);
     let mut text = format!(
         "{:width$}  target   {:modes$}  scripts  passed  failed  skipped\n",
         "folder", "mode"
     );
     for ((folder, target, mode), (scripts, counts)) in &rows {
-        let Counts { passed, failed, skipped } = counts;
+        let Counts {
+            passed,
+            failed,
+            skipped,
+        } = counts;
         let _ = writeln!(
             text,
             "{folder:width$}  {target:7}  {mode:modes$}  {scripts:7}  {passed:6}  {failed:6}  {skipped:7}"
         );
     }
-    let Counts { passed, failed, skipped } = Counts::of(reports);
+    let Counts {
+        passed,
+        failed,
+        skipped,
+    } = Counts::of(reports);
     let _ = writeln!(text, "{passed} passed, {failed} failed, {skipped} skipped");
     text
 }
@@ -108,7 +133,11 @@ mod tests {
 
     #[test]
     fn the_table_sums_up() {
-        let result = |outcome| Result { line: 7, what: "module".to_owned(), outcome };
+        let result = |outcome| Result {
+            line: 7,
+            what: "module".to_owned(),
+            outcome,
+        };
         let report = |name: &str, results| Report {
             name: name.to_owned(),
             arch: Arch::Riscv64,
@@ -118,7 +147,10 @@ mod tests {
         let failed = result(Outcome::Failed("why".to_owned()));
         let reports = [
             report("core/a.wast", vec![result(Outcome::Passed), failed.clone()]),
-            report("core/b.wast", vec![result(Outcome::Skipped("gc".to_owned()))]),
+            report(
+                "core/b.wast",
+                vec![result(Outcome::Skipped("gc".to_owned()))],
+            ),
             report("core/gc/c.wast", vec![result(Outcome::Passed)]),
         ];
         let expected = "\
