@@ -192,8 +192,8 @@ pub(super) fn shrink(pieces: &mut [Piece]) -> bool {
         || roles
             .iter()
             .any(|r| matches!(r, Role::Slot { .. } | Role::Argument | Role::Call));
-    for i in 0..pieces.len() {
-        let Kind::Instruction(encoded) = &mut pieces[i].kind else {
+    for piece in pieces {
+        let Kind::Instruction(encoded) = &mut piece.kind else {
             continue;
         };
         match encoded.role {
