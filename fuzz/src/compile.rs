@@ -120,7 +120,7 @@ fn calls<'m>(module: &'m Module<'_>) -> Vec<(u32, &'m str, Arguments)> {
 
 fn input(corpus: &Corpus, random: &mut Random) -> Vec<u8> {
     let mut bytes = pick(corpus, random);
-    for _ in 0..=random.below(4) {
+    for _ in 0..=random.below(3) {
         damage(&mut bytes, corpus, random);
     }
     bytes
@@ -165,9 +165,42 @@ pub(crate) fn damage_bytes(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
+/// Opcodes of the same type, by range: what is exchanged for another of its range stays valid.
+const ALIKE: [(u8, u8); 12] = [
+    (0x46, 0x4f),
+    (0x51, 0x5a),
+    (0x5b, 0x60),
+    (0x61, 0x66),
+    (0x67, 0x69),
+    (0x6a, 0x78),
+    (0x79, 0x7b),
+    (0x7c, 0x8a),
+    (0x8b, 0x91),
+    (0x92, 0x98),
+    (0x99, 0x9f),
+    (0xa0, 0xa6),
+];
+
+/// Exchanges a byte that may be an opcode for one of the same type. What remains is often valid, and means
+/// something else.
+fn exchange(bytes: &mut [u8], random: &mut Random) {
+    for _ in 0..64 {
+        let Some(byte) = bytes.len().checked_sub(1).map(|n| random.below(n + 1)) else {
+            return;
+        };
+        let byte = &mut bytes[byte];
+        if let Some((first, last)) = ALIKE.iter().find(|(a, b)| (*a..=*b).contains(byte)) {
+            *byte = first + random.below(usize::from(last - first) + 1) as u8;
+            return;
+        }
+    }
+}
+
 fn damage(bytes: &mut Vec<u8>, corpus: &Corpus, random: &mut Random) {
-    if !random.one_in(8) {
-        return damage_bytes(bytes, random);
+    match random.below(8) {
+        0 => {}
+        1..=3 => return exchange(bytes, random),
+        _ => return damage_bytes(bytes, random),
     }
     // A part of another input.
     let other = &corpus.inputs[random.below(corpus.inputs.len())];

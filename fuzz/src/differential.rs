@@ -148,8 +148,8 @@ pub enum Verdict {
     Same {
         /// Steps that were compared.
         steps: usize,
-        /// Those among them that trapped.
-        traps: usize,
+        /// How those among them trapped that did.
+        traps: Vec<TrapCode>,
         /// The stack was exhausted on one side, or time; what would follow was left out.
         cut: bool,
     },
@@ -249,7 +249,7 @@ fn try_together(subjects: &[&Subject<'_>], arch: Arch, mode: Mode) -> Result<Vec
     let executable = catch_unwind(AssertUnwindSafe(|| driver::build(&program, &options)))
         .map_err(|panic| format!("the compiler panics: {}", panic_message(&*panic)))?
         .map_err(|message| format!("not compiled: {message}"))?;
-    let run = driver::run(&executable, arch)?;
+    let run = start(&executable, arch)?;
     if let Some(failure) = run.failure {
         return Err(format!("it failed: {failure}"));
     }
@@ -264,6 +264,18 @@ fn try_together(subjects: &[&Subject<'_>], arch: Arch, mode: Mode) -> Result<Vec
             compare(subject, &printed)
         })
         .collect())
+}
+
+/// Runs an executable. Another thread that starts a process just then has it open for writing for a moment,
+/// between its `fork` and `exec`.
+fn start(executable: &[u8], arch: Arch) -> Result<driver::Run, String> {
+    let mut tries = 0;
+    loop {
+        match driver::run(executable, arch) {
+            Err(message) if tries < 5 && message.contains("Text file busy") => tries += 1,
+            result => return result,
+        }
+    }
 }
 
 /// How many actions a subject takes.
@@ -312,7 +324,7 @@ fn add<'m>(
 }
 
 fn compare(subject: &Subject<'_>, printed: &[&Printed]) -> Verdict {
-    let mut traps = 0;
+    let mut traps = Vec::new();
     let mut cut = subject.behaviour.cut.is_some();
     // The watcher's instance comes second.
     let printed = printed
@@ -338,7 +350,7 @@ fn compare(subject: &Subject<'_>, printed: &[&Printed]) -> Verdict {
                         .all(|(i, (word, slot))| same(types.get(i).copied(), *word, *slot))
             }
             (Outcome::Trap(expected), Printed::Trap(found)) => {
-                traps += 1;
+                traps.push(*found);
                 // The oracle has one name for both.
                 expected == found
                     || (*expected == TrapCode::TableOutOfBounds

@@ -18,7 +18,7 @@ pub const FUEL: &str = "fuel";
 /// Fuel of one call: entries of functions and loops.
 pub const FUEL_PER_CALL: i32 = 500;
 
-/// Bytes that a module is made from, at most.
+/// Bytes that a module is made from, at most; large ones are made from eight times as many.
 const MAX_BYTES: usize = 8 << 10;
 
 /// A random sequence that a number decides: SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
@@ -71,7 +71,13 @@ impl Random {
 pub fn module(seed: u64) -> Option<Vec<u8>> {
     let mut random = Random::new(seed);
     let config = config(&mut random);
-    let len = 256 + random.below(MAX_BYTES - 256);
+    // A few are large: long branches, jump tables and constants far from the code that uses them.
+    let most = if config.max_instructions > 1000 {
+        8 * MAX_BYTES
+    } else {
+        MAX_BYTES
+    };
+    let len = 256 + random.below(most - 256);
     let bytes = random.bytes(len);
     let module = wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).ok()?;
     finish(&module.to_bytes(), random.one_in(2))
@@ -87,7 +93,9 @@ fn config(random: &mut Random) -> Config {
         // An export section is there to be replaced.
         export_everything: true,
         allow_start_export: random.one_in(4),
-        max_instructions: if random.one_in(4) { 400 } else { 100 },
+        max_instructions: [60, 100, 100, 100, 100, 400, 400, 3000][random.below(8)],
+        // Most random addresses and divisors trap; some modules get to their ends.
+        disallow_traps: random.one_in(3),
         max_memories: 1 + random.below(3),
         min_memories: u32::from(!random.one_in(8)),
         max_memory32_bytes: 4 << 16,

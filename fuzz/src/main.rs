@@ -211,7 +211,9 @@ fn try_batch(cases: &[Case], target: Arch, mode: Mode, findings: &Findings<'_>) 
             Verdict::Same { steps, traps, cut } => {
                 tally.count("same", 1);
                 tally.count("steps", steps as u64);
-                tally.count("traps", traps as u64);
+                for code in traps {
+                    tally.count(&format!("trap: {}", code.message()), 1);
+                }
                 tally.count("cut short", u64::from(cut));
                 tally.count(&format!("in mode {}", mode.name), 1);
             }

@@ -6,6 +6,8 @@
 use crate::generate::{FUEL, FUEL_PER_CALL, Random};
 use elfin_abi::trap::TrapCode;
 use elfin_compiler::module::{Item, Module, ValType};
+use wasm_encoder::reencode::{self, Reencode};
+use wasm_encoder::{CodeSection, Instruction};
 use wasmi::{Engine, Extern, ExternRef, Instance, Linker, Nullable, Ref, Store, Val};
 
 /// An argument or result: a number's bits; an external reference's number and one; 0 for null. A function
@@ -65,7 +67,7 @@ pub fn run(wasm: &[u8], module: &Module<'_>, seed: u64) -> Result<Behaviour, Str
         .set_max_recursion_depth(2_000)
         .set_max_stack_height(4 << 20);
     let engine = Engine::new(&config);
-    let compiled = wasmi::Module::new(&engine, wasm).map_err(|e| e.to_string())?;
+    let compiled = wasmi::Module::new(&engine, unfused(wasm)?).map_err(|e| e.to_string())?;
     let mut run = Run {
         store: Store::new(&engine, ()),
         module,
@@ -82,6 +84,43 @@ pub fn run(wasm: &[u8], module: &Module<'_>, seed: u64) -> Result<Behaviour, Str
         run.calls(instance)?;
     }
     Ok(run.behaviour)
+}
+
+/// The same module for wasmi 2.0.0, which gets `(select A B (i32.eqz X))` wrong: its translator drops the
+/// comparison and tests, in place of X, the register that the comparison would have set. A `popcnt` between the
+/// two is zero when the comparison is.
+fn unfused(wasm: &[u8]) -> Result<Vec<u8>, String> {
+    let mut module = wasm_encoder::Module::new();
+    Unfuse
+        .parse_core_module(&mut module, wasmparser::Parser::new(0), wasm)
+        .map_err(|e| e.to_string())?;
+    Ok(module.finish())
+}
+
+struct Unfuse;
+
+impl Reencode for Unfuse {
+    type Error = std::convert::Infallible;
+
+    fn parse_function_body(
+        &mut self,
+        code: &mut CodeSection,
+        body: wasmparser::FunctionBody<'_>,
+    ) -> Result<(), reencode::Error<Self::Error>> {
+        let mut function = self.new_function_with_parsed_locals(&body)?;
+        for operator in body.get_operators_reader()? {
+            let instruction = self.instruction(operator?)?;
+            if matches!(
+                instruction,
+                Instruction::Select | Instruction::TypedSelect(_)
+            ) {
+                function.instruction(&Instruction::I32Popcnt);
+            }
+            function.instruction(&instruction);
+        }
+        code.function(&function);
+        Ok(())
+    }
 }
 
 struct Run<'a> {
@@ -364,6 +403,13 @@ fn word(value: &Val, store: &Store<()>) -> Word {
 /// The oracle's trap in our words.
 fn trap(error: &wasmi::Error) -> Option<TrapCode> {
     use wasmi::TrapCode as Theirs;
+    use wasmi::errors::{ErrorKind, InstantiationError};
+
+    if let ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) =
+        error.kind()
+    {
+        return Some(TrapCode::TableOutOfBounds);
+    }
     Some(match error.as_trap_code()? {
         Theirs::UnreachableCodeReached => TrapCode::Unreachable,
         Theirs::MemoryOutOfBounds => TrapCode::MemoryOutOfBounds,

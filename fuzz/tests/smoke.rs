@@ -1,0 +1,112 @@
+//! A bounded number of cases of every kind: the same for everyone, within seconds. Long runs are the command's
+//! (see `README.md`).
+
+use elfin_compiler::Arch;
+use elfin_fuzz::differential::{self, Case, Mode, Verdict};
+use elfin_fuzz::{compile, corpus, link};
+
+/// Runs on threads whose stacks deep nesting does not exhaust.
+fn on_pool(work: impl FnOnce() + Send) {
+    spec_tests::pool().expect("threads").install(work);
+}
+
+/// Tries cases in one executable; the findings.
+fn differences(cases: &[Case], arch: Arch, mode: Mode) -> Vec<String> {
+    let verdicts = differential::run(cases, arch, mode);
+    assert_eq!(verdicts.len(), cases.len());
+    let same = |v: &&Verdict| matches!(v, Verdict::Same { .. });
+    let few = cases.len() / 8 + 1;
+    assert!(verdicts.iter().filter(same).count() + few >= cases.len());
+    cases
+        .iter()
+        .zip(verdicts)
+        .filter_map(|(case, verdict)| match verdict {
+            Verdict::Different(message) => Some(format!(
+                "seed {} on {} in mode {}: {message}",
+                case.seed,
+                arch.name(),
+                mode.name
+            )),
+            _ => None,
+        })
+        .collect()
+}
+
+fn cases(seeds: std::ops::Range<u64>) -> Vec<Case> {
+    seeds.filter_map(Case::generate).collect()
+}
+
+/// Whether executables for it run here.
+fn runs(arch: Arch) -> bool {
+    arch.name() == std::env::consts::ARCH
+        || std::process::Command::new(format!("qemu-{}", arch.name()))
+            .arg("--version")
+            .output()
+            .is_ok()
+}
+
+#[test]
+fn the_same_as_the_oracle() {
+    on_pool(|| {
+        for (n, mode) in (0..).zip(Mode::ALL) {
+            for arch in Arch::ALL.iter().filter(|arch| runs(**arch)) {
+                let native = arch.name() == std::env::consts::ARCH;
+                // Emulated: one executable in the mode that matters most, and one in another.
+                let count = match (native, n) {
+                    (true, _) => 24,
+                    (false, 0) => 24,
+                    (false, 5) => 8,
+                    (false, _) => continue,
+                };
+                let start = n * 1000;
+                let found = differences(&cases(start..start + count), *arch, *mode);
+                assert!(found.is_empty(), "{}", found.join("\n"));
+            }
+        }
+    });
+}
+
+#[test]
+fn regressions() {
+    on_pool(|| {
+        let paths = corpus::regressions().expect("the corpus");
+        let cases: Vec<Case> = paths
+            .iter()
+            .map(|path| differential::read_case(path).unwrap_or_else(|e| panic!("{e}")))
+            .collect();
+        for arch in Arch::ALL.iter().filter(|arch| runs(**arch)) {
+            for mode in Mode::ALL {
+                let found = differences(&cases, *arch, *mode);
+                assert!(found.is_empty(), "{}", found.join("\n"));
+            }
+        }
+    });
+}
+
+#[test]
+fn damaged_modules_are_answered() {
+    on_pool(|| {
+        let corpus = corpus::read().expect("the corpus");
+        let mut compiled = 0;
+        for seed in 0..400 {
+            match compile::run(&corpus, seed) {
+                Ok(answer) => compiled += u32::from(answer == compile::Answer::Compiled),
+                Err(finding) => panic!("seed {seed}: {}", finding.message),
+            }
+        }
+        assert!(compiled > 0);
+    });
+}
+
+#[test]
+fn damaged_objects_are_answered() {
+    let objects = link::objects().expect("objects");
+    let mut linked = 0;
+    for seed in 0..1000 {
+        match link::run(&objects, seed) {
+            Ok(is_linked) => linked += u32::from(is_linked),
+            Err(finding) => panic!("seed {seed}: {}", finding.message),
+        }
+    }
+    assert!(linked > 0);
+}
