@@ -669,7 +669,6 @@ impl<'p> Emitter<'p> {
                 let name = name.unwrap_or_default();
                 records.half(offset);
                 records.half(names.len() as u32);
-                records.half(name.len() as u32);
                 records.half(
                     index
                         | if function.frameless {
@@ -692,6 +691,11 @@ impl<'p> Emitter<'p> {
             chunks.half(trap_codes.len() as u32 - first_trap);
             chunks.half(0);
         }
+
+        // The end of the last name.
+        records.half(0);
+        records.half(names.len() as u32);
+        records.half(FuncRecord::GLUE);
 
         let mut header = Record::default();
         header.word(state);
@@ -870,7 +874,7 @@ const _: () = {
     assert!(size_of::<elfin_abi::script::Action>() == 16);
     assert!(
         size_of::<TextChunk>() == 32
-            && size_of::<FuncRecord>() == 16
+            && size_of::<FuncRecord>() == 12
             && size_of::<ImageRange>() == 16
     );
 };

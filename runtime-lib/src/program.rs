@@ -194,12 +194,13 @@ impl<'a> Program<'a> {
     /// The function's name; empty when the module gives none.
     #[must_use]
     pub fn name(&self, function: &FuncRecord) -> &'a [u8] {
-        // SAFETY: by contract of `new`.
+        // SAFETY: by contract of `new`; behind every function's record stands another.
         unsafe {
+            let end = (*core::ptr::from_ref(function).add(1)).name;
             records(
                 self.header.names,
                 function.name.into(),
-                function.name_len.into(),
+                end.wrapping_sub(function.name).into(),
             )
         }
     }
@@ -260,10 +261,9 @@ pub(crate) mod sample {
             trap_count,
             reserved: 0,
         };
-        let function = |offset, name, name_len, index| FuncRecord {
+        let function = |offset, name, index| FuncRecord {
             offset,
             name,
-            name_len,
             index,
         };
         let memory = MemoryDescriptor {
@@ -289,10 +289,11 @@ pub(crate) mod sample {
             chunks: array(vec![chunk(CODE, 0, 3, 0, 2), chunk(FAR_CODE, 3, 1, 2, 1)]),
             chunk_count: 2,
             functions: array(vec![
-                function(0, 0, 0, FuncRecord::GLUE),
-                function(0x40, 0, 5, 3),
-                function(0x80, 0, 0, FuncRecord::FRAMELESS | 17),
-                function(0x10, 5, 3, 4),
+                function(0, 0, FuncRecord::GLUE),
+                function(0x40, 0, 3),
+                function(0x80, 5, FuncRecord::FRAMELESS | 17),
+                function(0x10, 5, 4),
+                function(0, 8, FuncRecord::GLUE),
             ]),
             names: array(b"outerf\x1br".to_vec()),
             trap_offsets: array(vec![0x50_u32, 0x90, 0x50]),

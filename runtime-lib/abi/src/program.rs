@@ -115,16 +115,16 @@ pub struct TextChunk {
     pub reserved: u32,
 }
 
-/// A generated function, for backtraces.
+/// A generated function, for backtraces. Behind the last function stands a record that only ends its
+/// name.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FuncRecord {
     /// Offset of its first byte in its chunk.
     pub offset: u32,
-    /// Offset of its name in [`ProgramHeader::names`].
+    /// Offset of its name in [`ProgramHeader::names`]. The name ends where the next record's begins; it
+    /// is empty when the module gives none (printed as `func[17]`).
     pub name: u32,
-    /// Bytes of the name; 0 when the module gives none (printed as `func[17]`).
-    pub name_len: u32,
     /// Low 31 bits: the function's index in its module. Top bit: [`FuncRecord::FRAMELESS`].
     pub index: u32,
 }
