@@ -12,6 +12,7 @@ use elfin_compiler::{Arch, CompiledProgram, Options, Silent};
 use elfin_linker as linker;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What one line of a script's executable says.
@@ -33,6 +34,10 @@ pub struct Run {
     /// Why it did not end as it should have.
     pub failure: Option<String>,
 }
+
+/// Held while an executable is written and while a process is started: a process that begins while a file is
+/// open for writing holds it open until it runs its own program, and the file can't be run as long.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// How long an executable may run.
 const TIME: Duration = Duration::from_secs(60);
@@ -109,9 +114,12 @@ pub fn run(executable: &[u8], arch: Arch) -> Result<Run, String> {
     let native = arch.name() == std::env::consts::ARCH;
     let folder = tempfile::tempdir().map_err(|e| format!("cannot make a directory: {e}"))?;
     let path = folder.path().join("script");
-    std::fs::write(&path, executable)
-        .and_then(|()| std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)))
-        .map_err(|e| format!("cannot write the executable: {e}"))?;
+    {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        std::fs::write(&path, executable)
+            .and_then(|()| std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)))
+            .map_err(|e| format!("cannot write the executable: {e}"))?;
+    }
 
     let mut command = if native {
         Command::new(&path)
@@ -120,12 +128,16 @@ pub fn run(executable: &[u8], arch: Arch) -> Result<Run, String> {
         command.arg(&path);
         command
     };
-    let mut process = command
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("cannot start {}: {e}", command.get_program().display()))?;
+        .stderr(Stdio::piped());
+    let mut process = {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        command
+            .spawn()
+            .map_err(|e| format!("cannot start {}: {e}", command.get_program().display()))?
+    };
     let (Some(stdout), Some(stderr)) = (process.stdout.take(), process.stderr.take()) else {
         return Err("the process has no output".to_owned());
     };
