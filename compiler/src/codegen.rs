@@ -21,6 +21,7 @@ use cranelift_frontend::FunctionBuilderContext;
 use elfin_abi::host::Libcall;
 use elfin_abi::trap;
 use rayon::prelude::*;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Machine code of one function.
@@ -178,7 +179,31 @@ pub fn compile(
             result
         })
         .collect();
-    results.into_iter().collect()
+    Ok(arrange(results.into_iter().collect::<Result<_>>()?))
+}
+
+/// Puts functions into an order in which little is lost to alignment: a gap before an aligned function is filled with
+/// one of the next that fits.
+fn arrange(functions: Vec<CompiledFunction>) -> Vec<CompiledFunction> {
+    /// How far ahead a filler is looked for: near enough that neighbours stay neighbours.
+    const AHEAD: usize = 32;
+    let end_of =
+        |at: u64, f: &CompiledFunction| at.next_multiple_of(f.alignment) + f.code.len() as u64;
+    let mut waiting: VecDeque<CompiledFunction> = functions.into();
+    let mut arranged = Vec::with_capacity(waiting.len());
+    let mut at = 0_u64;
+    while let Some(next) = waiting.front() {
+        let start = at.next_multiple_of(next.alignment);
+        let filler = (1..waiting.len().min(AHEAD))
+            .filter(|i| end_of(at, &waiting[*i]) <= start)
+            .max_by_key(|i| (waiting[*i].code.len(), usize::MAX - i));
+        let chosen = waiting
+            .remove(filler.unwrap_or(0))
+            .expect("an index of the queue");
+        at = end_of(at, &chosen);
+        arranged.push(chosen);
+    }
+    arranged
 }
 
 fn compile_one(
@@ -255,8 +280,8 @@ fn compile_one(
     Ok(function)
 }
 
-/// Alignment of functions in bytes: instructions need 1, 4 and 2; x86_64 fetches 16 or 32 bytes at a time, and
-/// more than 16 costs text for nothing measurable.
+/// Alignment of functions in bytes: instructions need 1, 4 and 2; constants behind the code of x86_64 need 16
+/// (`optimise::machine` knows better where it can).
 const fn alignment(arch: Arch) -> u64 {
     match arch {
         Arch::X86_64 => 16,
@@ -366,5 +391,34 @@ pub fn function_name(env: Env<'_>, id: FuncId) -> Option<String> {
         (Some(name), false) => Some(format!("{}!{name}", module.name)),
         (None, true) => None,
         (None, false) => Some(format!("{}!func[{}]", module.name, function.index)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_filled_with_what_fits_and_order_is_kept_otherwise() {
+        let function = |id, size, alignment| CompiledFunction {
+            symbol: Symbol::Function(FuncId(id)),
+            code: vec![0xcc; size],
+            alignment,
+            relocations: Vec::new(),
+            traps: Vec::new(),
+            frameless: false,
+            disassembly: None,
+        };
+        let functions = vec![
+            function(0, 10, 16),
+            function(1, 100, 64),
+            function(2, 60, 16),
+            function(3, 20, 16),
+            function(4, 48, 16),
+            function(5, 1, 16),
+        ];
+        let order: Vec<Symbol> = arrange(functions).iter().map(|f| f.symbol).collect();
+        let expected = [0, 4, 1, 2, 3, 5].map(|id| Symbol::Function(FuncId(id)));
+        assert_eq!(order, expected);
     }
 }

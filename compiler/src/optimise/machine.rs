@@ -8,14 +8,20 @@
 //! data: jump tables (found by the `lea` that takes their address) and the constant pool at the end. Where anything
 //! does not fit this picture, the function stays as it was.
 
-use super::{frame, relax, traps};
+use super::{flags, frame, relax, traps};
 use crate::codegen::CompiledFunction;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic};
 
-/// A cache line, and the window in which decoded instructions are kept.
-pub(super) const LINE: u32 = 64;
+/// The granule in which processors keep decoded instructions or fetch them: 32 bytes on many Intel cores (where a
+/// branch that crosses or touches the end is not kept at all on some), half of one on the newest.
+pub(super) const WINDOW: u32 = 32;
+/// Alignment of a function in which a branch was placed relative to a window: a cache line, so that its loops lie in
+/// as few lines wherever the function goes.
+const LINE: u64 = 64;
 /// Largest alignment of anything in a constant pool.
 const POOL_ALIGNMENT: u32 = 16;
+/// Alignment of a function without loops and constants; more costs text for nothing measurable.
+const PLAIN_ALIGNMENT: u64 = 8;
 /// Longest instruction (Intel SDM volume 2, 2.3.11).
 const MAX_INSTRUCTION: usize = 15;
 
@@ -28,7 +34,7 @@ pub(super) struct Piece {
     old_len: u32,
     /// What it is.
     pub(super) kind: Kind,
-    /// A branch that should not cross a line begins this many pieces later (0 or 1).
+    /// A branch that should not cross a window begins this many pieces later (0 or 1).
     pub(super) guards: Option<usize>,
 }
 
@@ -117,6 +123,7 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
     };
     let dropped = traps::merge(&mut pieces, &function.traps);
     let frameless = frame::shrink(&mut pieces);
+    flags::drop_tests(&mut pieces);
     relax::narrow(&mut pieces, &function.relocations);
     let guarded = relax::guard_loops(&mut pieces);
     let Some(places) = place(&mut pieces) else {
@@ -140,9 +147,18 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
     }
     function.code = code;
     function.frameless = frameless;
-    if guarded {
-        function.alignment = function.alignment.max(u64::from(LINE));
-    }
+    let pool = matches!(
+        pieces.last(),
+        Some(Piece {
+            kind: Kind::Pool,
+            ..
+        })
+    );
+    function.alignment = match (guarded, pool) {
+        (true, _) => LINE,
+        (false, true) => u64::from(POOL_ALIGNMENT),
+        (false, false) => PLAIN_ALIGNMENT,
+    };
 }
 
 /// Code → pieces in the order of their offsets, or `None` when something is not understood.
@@ -369,8 +385,8 @@ fn place(pieces: &mut [Piece]) -> Option<Vec<u32>> {
                         let before = if distance == 1 { piece.size() } else { 0 };
                         let size = pieces[i + distance].size();
                         let branch = at + before;
-                        if branch / LINE != (branch + size - 1) / LINE {
-                            at += LINE - branch % LINE;
+                        if branch / WINDOW != (branch + size) / WINDOW {
+                            at += WINDOW - branch % WINDOW;
                         }
                     }
                 }

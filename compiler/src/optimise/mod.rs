@@ -5,6 +5,7 @@
 
 pub mod machine;
 
+mod flags;
 mod frame;
 mod relax;
 mod traps;
