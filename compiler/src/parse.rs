@@ -29,7 +29,10 @@ pub const MAX_BODY_BYTES: u64 = 7_654_321;
 
 /// Everything that the validator should accept as valid, whether or not elfin compiles it.
 fn features() -> WasmFeatures {
-    WasmFeatures::default() | WasmFeatures::CUSTOM_PAGE_SIZES | WasmFeatures::LEGACY_EXCEPTIONS
+    WasmFeatures::default()
+        | WasmFeatures::CUSTOM_PAGE_SIZES
+        | WasmFeatures::LEGACY_EXCEPTIONS
+        | WasmFeatures::WIDE_ARITHMETIC
 }
 
 /// Text or binary format → binary format.
@@ -400,9 +403,6 @@ impl<'a> Reader<'a> {
 
     fn table_type(&self, ty: &wasmparser::TableType, offset: u64) -> Result<()> {
         self.value_type(ValType::Ref(ty.element_type), offset)?;
-        if ty.table64 {
-            return Err(self.unsupported("memory64", offset));
-        }
         if ty.shared {
             return Err(self.unsupported("shared-everything-threads", offset));
         }
@@ -410,14 +410,8 @@ impl<'a> Reader<'a> {
     }
 
     fn memory_type(&self, ty: &wasmparser::MemoryType, offset: u64) -> Result<()> {
-        if ty.memory64 {
-            return Err(self.unsupported("memory64", offset));
-        }
         if ty.shared {
             return Err(self.unsupported("threads", offset));
-        }
-        if ty.page_size_log2.is_some_and(|log2| log2 != 16) {
-            return Err(self.unsupported("custom-page-sizes", offset));
         }
         Ok(())
     }
@@ -655,7 +649,8 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         | "sign_extension"
         | "saturating_float_to_int"
         | "bulk_memory"
-        | "reference_types" => Ok(()),
+        | "reference_types"
+        | "wide_arithmetic" => Ok(()),
         _ => Err(feature_of(operator)),
     }
 }

@@ -169,15 +169,36 @@ pub struct Memory {
     pub maximum: u64,
     /// The declared maximum in pages, for import matching.
     declared_maximum: Option<u64>,
+    /// Its addresses are i64 (memory64).
+    pub is_64: bool,
+    /// Base-two logarithm of its page size.
+    pub page_log2: u32,
     /// The instance that defines it.
     pub instance: InstanceId,
 }
+
+impl Memory {
+    /// Whether unmapped pages can catch every access beyond its length: no 64-bit index can leave a
+    /// reservation, and the length is always a multiple of the kernel's page size.
+    #[must_use]
+    pub const fn can_be_guarded(&self) -> bool {
+        !self.is_64 && self.page_log2 == DEFAULT_PAGE_LOG2
+    }
+}
+
+/// Base-two logarithm of the page size that a memory has unless it says otherwise.
+const DEFAULT_PAGE_LOG2: u32 = elfin_abi::state::WASM_PAGE.trailing_zeros();
+
+/// Most bytes of a memory with 64-bit addresses: the address space that the map has for one.
+pub const MAX_MEMORY64: u64 = elfin_abi::map::MEMORY_STRIDE - 2 * elfin_abi::state::WASM_PAGE;
 
 /// A table.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// Its element type.
     pub element: wasmparser::RefType,
+    /// Its indices are i64 (memory64).
+    pub is_64: bool,
     /// Its initial number of entries.
     pub initial: u64,
     /// The number of entries beyond which it can't grow.
@@ -557,9 +578,14 @@ impl<'m, 'o> Linker<'m, 'o> {
         for ty in &module.memories[module.imported_memories as usize..] {
             let (initial, maximum) = self.memory_limits(ty);
             if initial > maximum {
+                let why = match self.options.max_memory {
+                    Some(allowed) if allowed < initial => {
+                        format!("more than --max-memory allows ({allowed})")
+                    }
+                    _ => format!("the most is {maximum}"),
+                };
                 return Err(limit(format!(
-                    "a linear memory starts with {initial} bytes, more than --max-memory allows ({})",
-                    self.options.max_memory.unwrap_or(u64::MAX)
+                    "a linear memory starts with {initial} bytes, {why}"
                 )));
             }
         }
@@ -584,10 +610,17 @@ impl<'m, 'o> Linker<'m, 'o> {
 
     /// Initial and largest length of a memory in bytes.
     fn memory_limits(&self, ty: &crate::module::MemoryType) -> (u64, u64) {
-        let page = elfin_abi::state::WASM_PAGE;
-        let declared = ty.maximum.unwrap_or(0x1_0000).min(0x1_0000) * page;
-        let allowed = self.options.max_memory.unwrap_or(u64::MAX) / page * page;
-        (ty.initial.saturating_mul(page), declared.min(allowed))
+        let page = 1 << ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2);
+        // The number of pages has to fit an i32, hence one byte less when a page is a byte.
+        let addressable = match (ty.memory64, page) {
+            (true, _) => MAX_MEMORY64,
+            (false, 1) => u64::from(u32::MAX),
+            (false, _) => 1 << 32,
+        };
+        let declared = ty.maximum.map_or(u64::MAX, |m| m.saturating_mul(page));
+        let allowed = self.options.max_memory.unwrap_or(u64::MAX);
+        let most = declared.min(allowed).min(addressable) / page * page;
+        (ty.initial.saturating_mul(page), most)
     }
 
     fn define(&mut self, id: InstanceId, instance: &mut Instance<'m>) -> Result<()> {
@@ -619,6 +652,8 @@ impl<'m, 'o> Linker<'m, 'o> {
                 initial,
                 maximum,
                 declared_maximum: ty.maximum,
+                is_64: ty.memory64,
+                page_log2: ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2),
                 instance: id,
             });
         }
@@ -646,6 +681,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 .push(TableId(self.program.tables.len() as u32));
             self.program.tables.push(Table {
                 element: table.ty.element_type,
+                is_64: table.ty.table64,
                 initial: table.ty.initial,
                 maximum: table.ty.maximum,
                 init,
@@ -654,10 +690,11 @@ impl<'m, 'o> Linker<'m, 'o> {
         }
         for (i, element) in module.elements.iter().enumerate() {
             let active = match &element.mode {
-                SegmentMode::Active { index, offset } => Some((
-                    instance.tables[*index as usize].0,
-                    self.offset(instance, offset),
-                )),
+                SegmentMode::Active { index, offset } => {
+                    let table = instance.tables[*index as usize];
+                    let is_64 = self.program.tables[table.index()].is_64;
+                    Some((table.0, self.offset(instance, offset, is_64)))
+                }
                 SegmentMode::Passive | SegmentMode::Declared => None,
             };
             let declared = matches!(element.mode, SegmentMode::Declared);
@@ -670,10 +707,11 @@ impl<'m, 'o> Linker<'m, 'o> {
         }
         for (i, data) in module.data.iter().enumerate() {
             let active = match &data.mode {
-                SegmentMode::Active { index, offset } => Some((
-                    instance.memories[*index as usize].0,
-                    self.offset(instance, offset),
-                )),
+                SegmentMode::Active { index, offset } => {
+                    let memory = instance.memories[*index as usize];
+                    let is_64 = self.program.memories[memory.index()].is_64;
+                    Some((memory.0, self.offset(instance, offset, is_64)))
+                }
                 SegmentMode::Passive | SegmentMode::Declared => None,
             };
             self.program.data.push(Segment {
@@ -690,9 +728,10 @@ impl<'m, 'o> Linker<'m, 'o> {
         evaluate(&self.program.globals, instance, expr)
     }
 
-    /// The offset of an active segment: an unsigned 32-bit number.
-    fn offset(&self, instance: &Instance<'_>, expr: &ConstExpr) -> u64 {
+    /// The offset of an active segment: an unsigned number of the address type.
+    fn offset(&self, instance: &Instance<'_>, expr: &ConstExpr, is_64: bool) -> u64 {
         match self.evaluate(instance, expr) {
+            Constant::Bits(bits) if is_64 => bits,
             Constant::Bits(bits) => u64::from(bits as u32),
             Constant::Null | Constant::Function(_) => {
                 unreachable!("validated: an offset is a number")
@@ -841,12 +880,23 @@ impl<'m, 'o> Linker<'m, 'o> {
             (Item::Memory(index), Resolved::Memory(id)) => {
                 let wanted = module.memories[index as usize];
                 let found = self.program.memories[id.index()];
-                let page = elfin_abi::state::WASM_PAGE;
+                if let Some(why) = address_mismatch(found.is_64, wanted.memory64) {
+                    return Some(why);
+                }
+                let wanted_log2 = wanted.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2);
+                if found.page_log2 != wanted_log2 {
+                    return Some(format!(
+                        "its pages have {} bytes, wanted are {}",
+                        1_u64 << found.page_log2,
+                        1_u64 << wanted_log2
+                    ));
+                }
+                let page = 1 << wanted_log2;
                 let mut pages = found.initial / page;
                 if pages < wanted.initial && self.may_have_grown(found_as) {
                     instance
                         .checks
-                        .push(Check::Memory(*id, wanted.initial * page));
+                        .push(Check::Memory(*id, wanted.initial.saturating_mul(page)));
                     pages = wanted.initial;
                 }
                 limits(
@@ -858,6 +908,9 @@ impl<'m, 'o> Linker<'m, 'o> {
             (Item::Table(index), Resolved::Table(id)) => {
                 let wanted = module.tables[index as usize].ty;
                 let found = &self.program.tables[id.index()];
+                if let Some(why) = address_mismatch(found.is_64, wanted.table64) {
+                    return Some(why);
+                }
                 if wanted.element_type != found.element {
                     return Some(format!(
                         "it is a table of {}, wanted is one of {}",
@@ -1025,6 +1078,18 @@ pub fn evaluate(globals: &[Global], instance: &Instance<'_>, expr: &ConstExpr) -
     stack
         .pop()
         .expect("validated: a constant expression has a value")
+}
+
+/// Why an address type does not match.
+fn address_mismatch(found: bool, wanted: bool) -> Option<String> {
+    let name = |is_64| if is_64 { "i64" } else { "i32" };
+    (found != wanted).then(|| {
+        format!(
+            "its addresses are {}, wanted are {}",
+            name(found),
+            name(wanted)
+        )
+    })
 }
 
 fn binary(stack: &mut Vec<Constant>, apply: impl Fn(u64, u64) -> u64) -> Constant {

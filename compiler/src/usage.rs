@@ -20,6 +20,8 @@ pub struct Usage {
     pub tables_written: Vec<bool>,
     /// Tables that some live function grows.
     pub tables_grown: Vec<bool>,
+    /// Memories that some live function grows.
+    pub memories_grown: Vec<bool>,
     /// Data segments that some live function reads or drops.
     pub data_used: Vec<bool>,
     /// Element segments that some live function reads or drops.
@@ -44,6 +46,7 @@ pub fn find(program: &Program<'_>) -> Usage {
             globals_set: vec![false; program.globals.len()],
             tables_written: vec![false; program.tables.len()],
             tables_grown: vec![false; program.tables.len()],
+            memories_grown: vec![false; program.memories.len()],
             data_used: vec![false; program.data.len()],
             elements_used: vec![false; program.elements.len()],
             host_references: vec![false; program.host_functions.len()],
@@ -158,6 +161,9 @@ impl Finder<'_> {
         }
         for index in &summary.tables_grown {
             self.usage.tables_grown[instance.tables[*index as usize].index()] = true;
+        }
+        for index in &summary.memories_grown {
+            self.usage.memories_grown[instance.memories[*index as usize].index()] = true;
         }
         for index in &summary.data {
             self.usage.data_used[(instance.first_data + index) as usize] = true;

@@ -228,6 +228,11 @@ impl Translator<'_, '_> {
             Operator::I64Extend16S => self.sign_extend(I16, I64),
             Operator::I64Extend32S => self.sign_extend(I32, I64),
 
+            Operator::I64Add128 => self.binary_128(|b, x, y| b.iadd(x, y)),
+            Operator::I64Sub128 => self.binary_128(|b, x, y| b.isub(x, y)),
+            Operator::I64MulWideS => self.multiply_wide(true),
+            Operator::I64MulWideU => self.multiply_wide(false),
+
             ref other => return Err(feature_of(other)),
         }
         Ok(())
