@@ -122,6 +122,8 @@ pub struct Summary {
     pub data: Vec<u32>,
     /// Passive element segments it reads or drops.
     pub elements: Vec<u32>,
+    /// It has a tail call.
+    pub tail_calls: bool,
     /// Number of operators.
     pub operators: u32,
 }

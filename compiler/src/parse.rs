@@ -595,7 +595,13 @@ fn read_body<'a>(
 /// Name of the feature when elfin does not compile the operator.
 fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Result<(), String> {
     match *operator {
-        Operator::Call { function_index } | Operator::RefFunc { function_index } => {
+        Operator::ReturnCallIndirect { .. } | Operator::ReturnCallRef { .. } => {
+            summary.tail_calls = true;
+        }
+        Operator::Call { function_index }
+        | Operator::ReturnCall { function_index }
+        | Operator::RefFunc { function_index } => {
+            summary.tail_calls |= matches!(operator, Operator::ReturnCall { .. });
             // Runs of calls to one function are common; the list is sorted later.
             if summary.functions.last() != Some(&function_index) {
                 summary.functions.push(function_index);
@@ -650,6 +656,8 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         | "saturating_float_to_int"
         | "bulk_memory"
         | "reference_types"
+        | "tail_call"
+        | "function_references"
         | "wide_arithmetic" => Ok(()),
         _ => Err(feature_of(operator)),
     }

@@ -12,6 +12,8 @@ use crate::program::{
 /// What a program uses. Vectors are indexed by program-wide ids.
 #[derive(Debug)]
 pub struct Usage {
+    /// Some live function has a tail call.
+    pub tail_calls: bool,
     /// Functions that can run, in order.
     pub live: Vec<FuncId>,
     /// Globals that some live function sets.
@@ -42,6 +44,7 @@ pub fn find(program: &Program<'_>) -> Usage {
         live: vec![false; program.functions.len()],
         work: Vec::new(),
         usage: Usage {
+            tail_calls: false,
             live: Vec::new(),
             globals_set: vec![false; program.globals.len()],
             tables_written: vec![false; program.tables.len()],
@@ -153,6 +156,7 @@ impl Finder<'_> {
                 self.call(callee)
             }
         }
+        self.usage.tail_calls |= summary.tail_calls;
         for index in &summary.globals_set {
             self.usage.globals_set[instance.globals[*index as usize].index()] = true;
         }

@@ -52,11 +52,22 @@ pub struct Env<'p> {
 }
 
 impl Env<'_> {
+    /// The calling convention of all Wasm functions of the program. Only the Tail convention has tail calls;
+    /// host functions and the runtime have the C convention in any case.
+    #[must_use]
+    pub const fn call_conv(&self) -> CallConv {
+        if self.usage.tail_calls {
+            CallConv::Tail
+        } else {
+            CallConv::SystemV
+        }
+    }
+
     /// The CLIF signature of functions of a Wasm type.
     #[must_use]
     pub fn signature(&self, ty: TypeId) -> Signature {
         let ty = self.program.ty(ty);
-        let mut signature = Signature::new(CallConv::SystemV);
+        let mut signature = Signature::new(self.call_conv());
         if self.layout.addressing == Addressing::Context {
             signature.params.push(AbiParam::new(types::I64));
         }
