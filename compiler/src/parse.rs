@@ -108,6 +108,7 @@ fn empty_module<'a>(name: &str) -> Module<'a> {
     Module {
         name: name.to_owned(),
         types: Vec::new(),
+        groups: Vec::new(),
         imports: Vec::new(),
         functions: Vec::new(),
         imported_functions: 0,
@@ -145,6 +146,8 @@ impl<'a> Reader<'a> {
                 for group in section.into_iter_with_offsets() {
                     let (offset, group) = group.map_err(|e| self.invalid(&e))?;
                     self.type_group(&group, offset)?;
+                    let types = group.types().cloned().collect();
+                    self.module.groups.push(types);
                     for (offset, ty) in group.into_types_and_offsets() {
                         // Arrays, structs and continuations are met again, and refused, where they
                         // are used.
@@ -264,13 +267,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Function types are told apart by parameters and results alone. That is right as long as none has
-    /// subtypes or supertypes or is defined together with others.
+    /// A function type with subtypes or supertypes would need more of `call_indirect` than to compare ids.
     fn type_group(&self, group: &wasmparser::RecGroup, offset: u64) -> Result<()> {
-        let alone = group.types().len() == 1;
         for ty in group.types() {
             let is_function = matches!(ty.composite_type.inner, CompositeInnerType::Func(_));
-            let plain = alone && ty.is_final && ty.supertype_idxs.is_empty();
+            let plain = ty.is_final && ty.supertype_idxs.is_empty();
             if is_function && !plain {
                 return Err(self.unsupported("gc", offset));
             }
@@ -443,9 +444,9 @@ fn value_type_feature(ty: ValType) -> Option<&'static str> {
         ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 => None,
         ValType::V128 => Some("simd"),
         ValType::Ref(r) if r.is_func_ref() || r.is_extern_ref() => None,
-        ValType::Ref(r) if r.is_concrete_type_ref() || !r.is_nullable() => {
-            Some("function-references")
-        }
+        // Of a type that is no function type there are only null references without the instructions that
+        // make others, which are refused.
+        ValType::Ref(r) if r.is_concrete_type_ref() => None,
         ValType::Ref(r) => match r.heap_type() {
             wasmparser::HeapType::Abstract {
                 ty: wasmparser::AbstractHeapType::Exn | wasmparser::AbstractHeapType::NoExn,

@@ -4,6 +4,7 @@
 //! Out: instances whose index spaces lead to program-wide entities. Import matching (core spec, 3.5.11 and
 //! 4.5.3) happens here and nowhere else. Nothing here knows addresses.
 
+use crate::canonical::{self, Canonical, TooMany, Types};
 use crate::error::{Error, Place, Printable, Result};
 use crate::module::{
     ConstExpr, ConstOperator, FuncType, GlobalType, Item, Module, SegmentMode, ValType,
@@ -43,7 +44,7 @@ ids! {
     HostId;
     /// An import that nothing provides.
     UnknownId;
-    /// A function type; counted from 1, as a function reference stores it (0 is null).
+    /// A type; counted from 1, as a function reference stores it (0 is null).
     TypeId;
     /// A data segment of an instance.
     DataId;
@@ -72,8 +73,8 @@ pub struct Program<'m> {
     pub host_functions: Vec<HostImport>,
     /// Imports that nothing provides, to trap when called.
     pub unknown: Vec<Unknown>,
-    /// Function types; `TypeId` n is entry n - 1.
-    pub types: Vec<FuncType>,
+    /// Types; `TypeId` n is entry n - 1.
+    pub types: Types,
     /// What runs after instantiation.
     pub entry: Entry,
     /// For a test script, what it does; nothing else runs then, not even instantiation.
@@ -93,8 +94,8 @@ pub struct Instance<'m> {
     pub tables: Vec<TableId>,
     /// Global index space.
     pub globals: Vec<GlobalId>,
-    /// Program-wide type of each type index that is a function type.
-    pub types: Vec<Option<TypeId>>,
+    /// Program-wide type of each type index.
+    pub types: Vec<TypeId>,
     /// First of its data segments.
     pub first_data: u32,
     /// First of its element segments.
@@ -286,9 +287,14 @@ pub struct Entry {
 
 impl Program<'_> {
     /// A function type.
+    ///
+    /// # Panics
+    /// When it is none, which validation rules out for the type of a function or of a call.
     #[must_use]
     pub fn ty(&self, id: TypeId) -> &FuncType {
-        &self.types[id.index() - 1]
+        self.types[id.index() - 1]
+            .as_ref()
+            .expect("validated: a function or call has a function type")
     }
 
     /// The type of what a function index leads to.
@@ -351,7 +357,7 @@ pub fn link<'m>(modules: &'m [Module<'m>], options: &Options) -> Result<Program<
 #[derive(Debug)]
 pub struct Linker<'m, 'o> {
     program: Program<'m>,
-    type_ids: HashMap<FuncType, TypeId>,
+    canonical: Canonical,
     host_ids: HashMap<(&'static str, &'static str), usize>,
     /// What import module names lead to now.
     names: HashMap<String, InstanceId>,
@@ -411,9 +417,11 @@ impl<'m, 'o> Linker<'m, 'o> {
         let ty = program.ty(program.callee_type(callee));
         let fits =
             |(wanted, (given, value)): (&ValType, &(ValType, Constant))| match (wanted, given) {
+                (ValType::Ref(wanted), ValType::Ref(_)) if *value == Constant::Null => {
+                    wanted.is_nullable()
+                }
                 (ValType::Ref(wanted), ValType::Ref(given)) => {
                     wanted.heap_type() == given.heap_type()
-                        && (wanted.is_nullable() || *value != Constant::Null)
                 }
                 (wanted, given) => wanted == given,
             };
@@ -487,7 +495,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 entry: Entry::default(),
                 script: is_script.then(Vec::new),
             },
-            type_ids: HashMap::new(),
+            canonical: Canonical::default(),
             host_ids: host::HOST_FUNCTIONS
                 .iter()
                 .enumerate()
@@ -509,24 +517,16 @@ impl<'m, 'o> Linker<'m, 'o> {
         })
     }
 
-    fn type_id(&mut self, ty: &FuncType) -> TypeId {
-        if let Some(id) = self.type_ids.get(ty) {
-            return *id;
-        }
-        self.program.types.push(ty.clone());
-        let id = TypeId(self.program.types.len() as u32);
-        self.type_ids.insert(ty.clone(), id);
-        id
-    }
-
     /// Adds an instance. `later` are modules of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
         let id = InstanceId(self.program.instances.len() as u32);
-        let types = module
-            .types
-            .iter()
-            .map(|ty| ty.as_ref().map(|ty| self.type_id(ty)))
-            .collect();
+        let types = self
+            .canonical
+            .module(&mut self.program.types, &module.groups)
+            .map_err(|TooMany| Error::LimitExceeded {
+                message: "more types than a program can have".to_owned(),
+                place: module.place(),
+            })?;
         let mut instance = Instance {
             module,
             functions: Vec::with_capacity(module.functions.len()),
@@ -632,8 +632,7 @@ impl<'m, 'o> Linker<'m, 'o> {
             .enumerate()
             .skip(module.imported_functions as usize)
         {
-            let ty =
-                instance.types[*ty as usize].expect("validated: a function has a function type");
+            let ty = instance.types[*ty as usize];
             instance
                 .functions
                 .push(Callee::Defined(FuncId(self.program.functions.len() as u32)));
@@ -667,7 +666,10 @@ impl<'m, 'o> Linker<'m, 'o> {
                 .globals
                 .push(GlobalId(self.program.globals.len() as u32));
             self.program.globals.push(Global {
-                ty: global.ty,
+                ty: GlobalType {
+                    content_type: canonical::value_type(&instance.types, global.ty.content_type),
+                    ..global.ty
+                },
                 init,
             });
         }
@@ -680,7 +682,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 .tables
                 .push(TableId(self.program.tables.len() as u32));
             self.program.tables.push(Table {
-                element: table.ty.element_type,
+                element: canonical::reference_type(&instance.types, table.ty.element_type),
                 is_64: table.ty.table64,
                 initial: table.ty.initial,
                 maximum: table.ty.maximum,
@@ -798,7 +800,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                         "{what} is part of WASI preview1 but elfin does not have it yet"
                     )));
                 }
-                let ty = self.type_id(&expected);
+                let ty = instance.types[module.functions[index as usize] as usize];
                 let id = HostId(self.program.host_functions.len() as u32);
                 self.program.host_functions.push(HostImport {
                     index: host,
@@ -808,7 +810,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 return Ok(Resolved::Function(Callee::Host(id)));
             }
             if self.options.unknown_imports == UnknownImports::Trap {
-                let ty = self.type_id(module.function_type(index));
+                let ty = instance.types[module.functions[index as usize] as usize];
                 let id = UnknownId(self.program.unknown.len() as u32);
                 self.program.unknown.push(Unknown {
                     module: import.module.to_owned(),
@@ -856,20 +858,30 @@ impl<'m, 'o> Linker<'m, 'o> {
         let found_as = found;
         match (wanted, found) {
             (Item::Function(index), Resolved::Function(callee)) => {
-                let wanted = module.function_type(index);
-                let found = self.program.ty(self.program.callee_type(*callee));
+                let wanted = instance.types[module.functions[index as usize] as usize];
+                let found = self.program.callee_type(*callee);
                 (wanted != found).then(|| {
                     format!(
                         "it has type {}, wanted is type {}",
-                        describe(found),
-                        describe(wanted)
+                        describe(self.program.ty(found)),
+                        describe(self.program.ty(wanted))
                     )
                 })
             }
             (Item::Global(index), Resolved::Global(id)) => {
-                let wanted = module.globals[index as usize].ty;
+                let mut wanted = module.globals[index as usize].ty;
+                wanted.content_type = canonical::value_type(&instance.types, wanted.content_type);
                 let found = self.program.globals[id.index()].ty;
-                (wanted != found).then(|| {
+                // What is only read may be more special than what is wanted.
+                let matches = wanted == found
+                    || (!wanted.mutable
+                        && !found.mutable
+                        && canonical::is_subtype(
+                            &self.program.types,
+                            found.content_type,
+                            wanted.content_type,
+                        ));
+                (!matches).then(|| {
                     format!(
                         "it is a {}, wanted is a {}",
                         describe_global(found),
@@ -911,10 +923,11 @@ impl<'m, 'o> Linker<'m, 'o> {
                 if let Some(why) = address_mismatch(found.is_64, wanted.table64) {
                     return Some(why);
                 }
-                if wanted.element_type != found.element {
+                let element = canonical::reference_type(&instance.types, wanted.element_type);
+                if element != found.element {
                     return Some(format!(
-                        "it is a table of {}, wanted is one of {}",
-                        found.element, wanted.element_type
+                        "it is a table of {}, wanted is one of {element}",
+                        found.element
                     ));
                 }
                 let mut entries = found.initial;

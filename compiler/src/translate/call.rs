@@ -192,7 +192,6 @@ impl Translator<'_, '_> {
 
     fn called_type(&self, type_index: u32) -> TypeId {
         self.instance.types[type_index as usize]
-            .expect("validated: the type of a call is a function type")
     }
 
     /// The code that a reference on the stack leads to. Its type needs no check: a reference of a function
