@@ -27,21 +27,15 @@ pub(crate) fn measure(bench: &Bench) -> Result<Report> {
     bench.tools.build_ours(&hello, None, &path("hello"))?;
     bench.tools.build_ours(&hello_c, None, &path("hello-c"))?;
 
-    let mut bare = hello.clone();
-    bare.build.extend(["--harden", "off"].map(str::to_owned));
-    bench.tools.build_ours(&bare, None, &path("bare"))?;
-
     process::pin(bench.cpu)?;
     let names = [
         "executable of 400 bytes that only exits",
         "hello",
-        "hello --harden off",
         "hello-c",
     ];
     let programs = [
         Starter::new(&path("exits"), &[])?,
         Starter::new(&path("hello"), &[])?,
-        Starter::new(&path("bare"), &[])?,
         Starter::new(&path("hello-c"), &[])?,
     ];
     let mut samples = vec![Vec::new(); programs.len()];

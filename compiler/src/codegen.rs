@@ -6,7 +6,7 @@
 use crate::Progress;
 use crate::error::{Error, Place, Result};
 use crate::fold::Folded;
-use crate::optimise::relax::relax;
+use crate::optimise::machine::optimise;
 use crate::options::Arch;
 use crate::program::{FuncId, HostId, UnknownId};
 use crate::symbol::Symbol;
@@ -250,7 +250,7 @@ fn compile_one(
         disassembly: compiled.vcode.clone(),
     };
     if env.arch == Arch::X86_64 {
-        relax(&mut function, &compiled.bb_starts);
+        optimise(&mut function, &compiled.bb_starts);
     }
     Ok(function)
 }

@@ -1,1 +1,27 @@
-//! (skeleton)
+//! Generators and oracles: what elfin makes of modules that nobody wrote.
+//!
+//! In: a seed. Out: verdicts. Everything here is a function of its seed, so that a finding is one number.
+//!
+//! - [`generate`]: seed → a module that ends, whatever is called
+//! - [`oracle`]: a module → what it should do, by an independent interpreter
+//! - [`differential`]: modules → executables, and whether they do the same
+//! - [`compile`]: damaged inputs through the compiler: an error, never a panic, in bounded time
+//! - [`link`]: damaged objects through the linker, likewise
+//! - [`corpus`]: files that are damaged or replayed
+
+pub mod compile;
+pub mod corpus;
+pub mod differential;
+pub mod generate;
+pub mod link;
+pub mod oracle;
+
+/// What a caught panic said.
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a message")
+        .to_owned()
+}

@@ -3,7 +3,8 @@
 //! In: the actions that a script program carries (`elfin_abi::script`). Out: a line of standard output for
 //! each: its id, then `done` and the result slots in hexadecimal, or `trap` and the code, or `unlinkable`.
 //! What was expected is not known here. A trap ends the action, not the process. Only programs that the
-//! test suite builds reach this file.
+//! test suite builds reach this file. Its functions are in a section of their own, from which the compiler
+//! takes no parts for sharing: other executables do not change by a byte because there is a driver.
 //!
 //! # Safety
 //! A handler leaves its stack for good (SA_NODEFER: its signal is not blocked; the kernel tells from the
@@ -35,6 +36,7 @@ impl Line {
         }
     }
 
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_driver"))]
     fn byte(&mut self, byte: u8) {
         if self.len == CAPACITY {
             self.flush();
@@ -43,12 +45,14 @@ impl Line {
         self.len += 1;
     }
 
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_driver"))]
     fn text(&mut self, text: &[u8]) {
         for &byte in text {
             self.byte(byte);
         }
     }
 
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_driver"))]
     fn decimal(&mut self, number: u32) {
         if number >= 10 {
             self.decimal(number / 10);
@@ -57,6 +61,7 @@ impl Line {
     }
 
     /// A slot as one number.
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_driver"))]
     fn slot(&mut self, [low, high]: [u64; 2]) {
         if high != 0 {
             self.hexadecimal(high, 1);
@@ -66,6 +71,7 @@ impl Line {
         }
     }
 
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_driver"))]
     fn hexadecimal(&mut self, number: u64, width: u32) {
         let digits = (64 - number.leading_zeros()).div_ceil(4).max(width);
         for digit in (0..digits).rev() {
@@ -79,6 +85,7 @@ impl Line {
     }
 
     /// What an action came to.
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_driver"))]
     fn outcome(&mut self, id: u32, status: u32, results: &[[u64; 2]]) {
         use elfin_abi::script::{DONE, TRAPPED, UNLINKABLE};
         self.decimal(id);
@@ -100,6 +107,7 @@ impl Line {
         self.flush();
     }
 
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_driver"))]
     fn flush(&mut self) {
         #[cfg(feature = "freestanding")]
         {
@@ -125,11 +133,14 @@ pub use script::elfin_run_script;
 mod script {
     use super::Line;
     use crate::arch::{self, Registers};
-    use crate::signal::{Fault, SignalInfo, classify, set_action};
+    use crate::signal::{Fault, SignalInfo, classify};
     use core::ffi::c_void;
     use core::sync::atomic::{AtomicU64, Ordering};
     use elfin_abi::script::{Action, MAX_RESULTS, TRAPPED};
-    use linux_raw_sys::general::{SA_NODEFER, SA_ONSTACK, SA_SIGINFO};
+    use linux_raw_sys::general::{__NR_rt_sigaction, SA_NODEFER, SA_ONSTACK, SA_SIGINFO};
+
+    /// The handler of scripts, for [`classify`].
+    const DRIVER: u8 = 1;
 
     /// Where the stack stood when the action in progress was called; 0 between actions.
     static SAVED: AtomicU64 = AtomicU64::new(0);
@@ -138,6 +149,7 @@ mod script {
     ///
     /// # Safety
     /// Called by the program's main function, once, with its own state and actions.
+    #[unsafe(link_section = ".text.elfin_driver")]
     #[unsafe(no_mangle)]
     pub unsafe extern "C" fn elfin_run_script(state: *mut u8, actions: *const Action, count: u64) {
         static mut RESULTS: [[u64; 2]; MAX_RESULTS as usize] = [[0; 2]; MAX_RESULTS as usize];
@@ -167,7 +179,21 @@ mod script {
         }
     }
 
+    /// As in `signal`, which keeps its own to itself: with a second user it would become longer.
+    ///
+    /// # Safety
+    /// The handler fits the flags.
+    #[unsafe(link_section = ".text.elfin_driver")]
+    #[inline(never)]
+    unsafe fn set_action(signal: u32, handler: usize, flags: u32) {
+        let action = arch::signal_action(handler, flags);
+        let (number, action) = (signal as usize, &raw const action as usize);
+        // SAFETY: by contract.
+        unsafe { arch::syscall5(__NR_rt_sigaction, number, action, 0, size_of::<u64>(), 0) };
+    }
+
     /// The handler of every signal that may be a trap.
+    #[unsafe(link_section = ".text.elfin_driver")]
     unsafe extern "C" fn on_signal(signal: u32, info: *const SignalInfo, context: *const c_void) {
         // SAFETY: these are the arguments of a signal handler.
         let (info, registers): (&SignalInfo, Registers) =
@@ -180,7 +206,7 @@ mod script {
         let saved = SAVED.load(Ordering::Relaxed);
         if saved != 0
             && info.code > 0
-            && let Some(trap) = classify(&crate::program::program(), &fault)
+            && let Some(trap) = classify::<DRIVER>(&crate::program::program(), &fault)
         {
             // SAFETY: see the head of the file.
             unsafe { arch::recover(saved, TRAPPED + trap as u32) }

@@ -248,9 +248,10 @@ unsafe fn grow(
     Some(())
 }
 
-/// Whether a fault at `address` is an access beyond a memory's length.
+/// Whether a fault at `address` is an access beyond a memory's length; one copy for each handler, see
+/// [`crate::signal::classify`].
 #[must_use]
-pub fn is_guarded(program: &Program<'_>, address: u64) -> bool {
+pub fn is_guarded<const HANDLER: u8>(program: &Program<'_>, address: u64) -> bool {
     program.memories().any(|memory| {
         // SAFETY: the descriptor of a memory of the program lives as long as it.
         let base = unsafe { (*(memory.descriptor as *const MemoryDescriptor)).base };

@@ -204,9 +204,10 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// The code of the trap that the instruction at exactly this address raises.
+    /// The code of the trap that the instruction at exactly this address raises; one copy for each handler, see
+    /// [`crate::signal::classify`].
     #[must_use]
-    pub fn trap(&self, at: CodeAddress<'_>) -> Option<TrapCode> {
+    pub fn trap<const HANDLER: u8>(&self, at: CodeAddress<'_>) -> Option<TrapCode> {
         let (first, count) = (at.chunk.first_trap.into(), at.chunk.trap_count.into());
         // SAFETY: by contract of `new`; the two arrays are parallel.
         let (offsets, codes): (&[u32], &[u8]) = unsafe {
@@ -335,7 +336,11 @@ mod tests {
     #[test]
     fn a_trap_is_found_at_its_exact_address() {
         let program = program(&[]);
-        let trap = |pc| program.code_address(pc).and_then(|at| program.trap(at));
+        let trap = |pc| {
+            program
+                .code_address(pc)
+                .and_then(|at| program.trap::<0>(at))
+        };
         assert_eq!(trap(CODE + 0x50), Some(TrapCode::Unreachable));
         assert_eq!(trap(CODE + 0x90), Some(TrapCode::IntegerDivideByZero));
         assert_eq!(trap(FAR_CODE + 0x50), Some(TrapCode::NullFunctionReference));

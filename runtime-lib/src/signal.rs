@@ -14,6 +14,9 @@ use elfin_abi::map::STACK_GUARD;
 use elfin_abi::trap::TrapCode;
 use linux_raw_sys::general::SIGSEGV;
 
+/// The handler of ordinary programs, for [`classify`].
+pub const GUEST: u8 = 0;
+
 /// What the kernel tells of a fault.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
@@ -25,9 +28,11 @@ pub struct Fault {
     pub address: u64,
 }
 
-/// The trap that a fault is, if it is one.
+/// The trap that a fault is, if it is one. `HANDLER` tells the callers apart ([`GUEST`], or the driver's own
+/// number): each handler gets all of this as a copy of its own, inlined, so that an executable without a driver
+/// is as if there were none.
 #[must_use]
-pub fn classify(program: &Program<'_>, fault: &Fault) -> Option<TrapCode> {
+pub fn classify<const HANDLER: u8>(program: &Program<'_>, fault: &Fault) -> Option<TrapCode> {
     let header = program.header();
     // Host functions run on the guest's stack, so the instruction may be one of theirs.
     if fault.signal == SIGSEGV
@@ -40,10 +45,10 @@ pub fn classify(program: &Program<'_>, fault: &Fault) -> Option<TrapCode> {
         return Some(TrapCode::StackExhausted);
     }
     let code = program.code_address(fault.pc)?;
-    if let Some(trap) = program.trap(code) {
+    if let Some(trap) = program.trap::<HANDLER>(code) {
         return Some(trap);
     }
-    (fault.signal == SIGSEGV && crate::memory::is_guarded(program, fault.address))
+    (fault.signal == SIGSEGV && crate::memory::is_guarded::<HANDLER>(program, fault.address))
         .then_some(TrapCode::MemoryOutOfBounds)
 }
 
@@ -93,7 +98,7 @@ pub fn set_up() {
 /// # Safety
 /// The handler fits the flags.
 #[cfg(feature = "freestanding")]
-pub(crate) unsafe fn set_action(signal: u32, handler: usize, flags: u32) {
+unsafe fn set_action(signal: u32, handler: usize, flags: u32) {
     use crate::arch;
     use linux_raw_sys::general::__NR_rt_sigaction;
     let action = arch::signal_action(handler, flags);
@@ -130,7 +135,7 @@ unsafe extern "C" fn on_signal(
             pc: registers.pc,
             address: info.address,
         };
-        if let Some(trap) = classify(&crate::program::program(), &fault) {
+        if let Some(trap) = classify::<GUEST>(&crate::program::program(), &fault) {
             crate::trap::raise(trap, &registers);
         }
         // The instruction runs again and dies by the default action.
@@ -218,7 +223,7 @@ mod tests {
                 pc,
                 address,
             };
-            assert_eq!(classify(&program, &fault), expected, "{fault:x?}");
+            assert_eq!(classify::<GUEST>(&program, &fault), expected, "{fault:x?}");
         }
     }
 }

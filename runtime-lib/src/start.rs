@@ -39,8 +39,9 @@ pub unsafe extern "C" fn boot(stack: *mut usize) -> ! {
     INITIAL_STACK.0.store(stack, Ordering::Relaxed);
     let program = crate::program::program();
     forbid_new_code();
-    crate::memory::set_up(&program);
+    // Tables first: the initial images that are copied with those of memories may be theirs.
     crate::table::set_up(&program);
+    crate::memory::set_up(&program);
     crate::signal::set_up();
     let header = program.header();
     // SAFETY: the stack is a segment of the executable's own, and code of the program does not unwind.

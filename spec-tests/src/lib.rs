@@ -19,6 +19,8 @@ pub mod skips;
 pub mod spectest;
 
 use elfin_compiler::{Addressing, Arch, MemoryMode, OptLevel, Options};
+use rayon::prelude::*;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// What a script is compiled for.
@@ -154,13 +156,22 @@ pub fn run(name: &str, text: &str, config: &Config) -> Report {
     }
 }
 
-/// A script in a file.
+/// A script, not read yet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Script {
     /// Its name: the path below the folder that was searched, or the file name.
     pub name: String,
     /// Where it is.
-    pub path: PathBuf,
+    pub text: Text,
+}
+
+/// The text of a script.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Text {
+    /// In a file.
+    File(PathBuf),
+    /// In this program.
+    Here(&'static str),
 }
 
 impl Script {
@@ -169,49 +180,67 @@ impl Script {
     /// # Errors
     /// When it can't be read.
     pub fn run(&self, config: &Config) -> std::result::Result<Report, String> {
-        let text = std::fs::read_to_string(&self.path)
-            .map_err(|e| format!("{}: {e}", self.path.display()))?;
+        let text = match &self.text {
+            Text::File(path) => Cow::Owned(
+                std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?,
+            ),
+            Text::Here(text) => Cow::Borrowed(*text),
+        };
         Ok(run(&self.name, &text, config))
     }
 }
 
-/// The script at `path`, or all scripts below it, in order.
+/// The script at `path`, or all scripts below it, in order. `name` is what the names of those begin with.
 ///
 /// # Errors
 /// When something can't be read.
-pub fn find(path: &Path) -> std::io::Result<Vec<Script>> {
-    fn search(path: &Path, name: &str, found: &mut Vec<Script>) -> std::io::Result<()> {
-        if path.is_dir() {
-            for entry in std::fs::read_dir(path)? {
-                let entry = entry?;
-                let below = entry.file_name().to_string_lossy().into_owned();
-                let name = if name.is_empty() {
-                    below
-                } else {
-                    format!("{name}/{below}")
-                };
-                search(&entry.path(), &name, found)?;
-            }
-        } else if name.ends_with(".wast") {
-            found.push(Script {
-                name: name.to_owned(),
-                path: path.to_owned(),
-            });
-        }
-        Ok(())
-    }
+pub fn find(path: &Path, name: &str) -> std::io::Result<Vec<Script>> {
     let mut found = Vec::new();
-    let name = if path.is_dir() {
-        String::new()
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            let entry = entry?;
+            let below = entry.file_name().to_string_lossy().into_owned();
+            let is_script = below.ends_with(".wast");
+            let name = if name.is_empty() {
+                below
+            } else {
+                format!("{name}/{below}")
+            };
+            if is_script || entry.path().is_dir() {
+                found.extend(find(&entry.path(), &name)?);
+            }
+        }
+        found.sort();
     } else {
-        path.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    };
-    search(path, &name, &mut found)?;
-    found.sort();
+        let name = match name {
+            "" => path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            name => name.to_owned(),
+        };
+        found.push(Script {
+            name,
+            text: Text::File(path.to_owned()),
+        });
+    }
     Ok(found)
+}
+
+/// Runs scripts, several at a time.
+///
+/// # Errors
+/// When one can't be read.
+pub fn run_all(scripts: &[Script], configs: &[Config]) -> std::result::Result<Vec<Report>, String> {
+    let work: Vec<_> = configs
+        .iter()
+        .flat_map(|config| scripts.iter().map(move |script| (config, script)))
+        .collect();
+    work.par_iter()
+        .with_max_len(1)
+        .map(|(config, script)| script.run(config))
+        .collect()
 }
 
 /// Threads on which scripts run: deep nesting in a module must not exhaust their stacks.

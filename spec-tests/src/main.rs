@@ -5,8 +5,7 @@
 
 use clap::Parser;
 use elfin_compiler::{Addressing, Arch, MemoryMode, OptLevel};
-use rayon::prelude::*;
-use spec_tests::{Config, Outcome, Report, report};
+use spec_tests::{Config, Outcome, report};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -96,7 +95,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let mut scripts = Vec::new();
     for path in &arguments.files {
-        let found = spec_tests::find(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let found = spec_tests::find(path, "").map_err(|e| format!("{}: {e}", path.display()))?;
         if found.is_empty() {
             return Err(format!("{}: no scripts there", path.display()));
         }
@@ -107,16 +106,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         .iter()
         .map(|arch| Config::new(*arch, arguments.mode, arguments.memory, arguments.opt_level))
         .collect();
-    let work: Vec<_> = configs
-        .iter()
-        .flat_map(|config| scripts.iter().map(move |s| (config, s)))
-        .collect();
     let pool = spec_tests::pool().map_err(|e| format!("cannot start threads: {e}"))?;
-    let reports: Vec<Report> = pool.install(|| {
-        work.par_iter()
-            .map(|(config, script)| script.run(config))
-            .collect::<Result<_, _>>()
-    })?;
+    let reports = pool.install(|| spec_tests::run_all(&scripts, &configs))?;
     for report in &reports {
         print!("{}", report::directives(report, arguments.verbose));
     }

@@ -3,4 +3,8 @@
 //! In: what the stage before made. Out: the same, better. A pass that does not understand what it sees leaves it as
 //! it is.
 
-pub mod relax;
+pub mod machine;
+
+mod frame;
+mod relax;
+mod traps;

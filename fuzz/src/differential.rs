@@ -1,0 +1,381 @@
+//! Modules → executables, and whether they do what the oracle says.
+//!
+//! In: cases (a module and the seed of its arguments), a target and a mode. Out: a [`Verdict`] for each. The
+//! modules of a batch become one script program, each watched by a module that imports what it exports: a
+//! trap ends a step, not the process, and what memories, tables and globals hold is compared after every step.
+
+use crate::generate::Random;
+use crate::oracle::{self, Behaviour, Outcome, Step};
+use crate::{generate, panic_message};
+use elfin_abi::trap::TrapCode;
+use elfin_compiler::module::{Module, ValType};
+use elfin_compiler::program::{Constant, Linker};
+use elfin_compiler::{Addressing, Arch, Error, MemoryMode, OptLevel, Options, parse};
+use spec_tests::driver::{self, Printed};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// A module, and the seed of the arguments that its exports are called with.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The seed.
+    pub seed: u64,
+    /// The module.
+    pub wasm: Vec<u8>,
+}
+
+impl Case {
+    /// The case of a seed, if there is one.
+    #[must_use]
+    pub fn generate(seed: u64) -> Option<Self> {
+        let wasm = generate::module(seed)?;
+        Some(Self { seed, wasm })
+    }
+}
+
+/// The case in a file, binary or text. Its seed is the number at the end of the name, if there is one.
+///
+/// # Errors
+/// When it can't be read.
+pub fn read_case(path: &Path) -> Result<Case, String> {
+    let error = |e: String| format!("{}: {e}", path.display());
+    let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
+    let wasm = wat::parse_bytes(&bytes).map_err(|e| error(e.to_string()))?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let seed = name.rsplit('-').next().and_then(|n| n.parse().ok());
+    Ok(Case {
+        seed: seed.unwrap_or(0),
+        wasm: wasm.into_owned(),
+    })
+}
+
+/// How code is generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode {
+    /// What commands and reports call it.
+    pub name: &'static str,
+    addressing: Addressing,
+    memory: MemoryMode,
+    opt_level: OptLevel,
+}
+
+impl Mode {
+    /// All modes; the first one is the default of the command line.
+    pub const ALL: &[Mode] = &[
+        Self::new(
+            "fixed",
+            Addressing::Fixed,
+            MemoryMode::Guarded,
+            OptLevel::O2,
+        ),
+        Self::new(
+            "fixed-O0",
+            Addressing::Fixed,
+            MemoryMode::Guarded,
+            OptLevel::O0,
+        ),
+        Self::new(
+            "fixed-O1",
+            Addressing::Fixed,
+            MemoryMode::Guarded,
+            OptLevel::O1,
+        ),
+        Self::new(
+            "fixed-Os",
+            Addressing::Fixed,
+            MemoryMode::Guarded,
+            OptLevel::Os,
+        ),
+        Self::new(
+            "checked",
+            Addressing::Fixed,
+            MemoryMode::Checked,
+            OptLevel::O2,
+        ),
+        Self::new(
+            "context",
+            Addressing::Context,
+            MemoryMode::Guarded,
+            OptLevel::O2,
+        ),
+        Self::new(
+            "context-checked",
+            Addressing::Context,
+            MemoryMode::Checked,
+            OptLevel::O2,
+        ),
+    ];
+
+    const fn new(
+        name: &'static str,
+        addressing: Addressing,
+        memory: MemoryMode,
+        opt_level: OptLevel,
+    ) -> Self {
+        Self {
+            name,
+            addressing,
+            memory,
+            opt_level,
+        }
+    }
+
+    /// A mode for the batch that begins with this seed: every other one the default, the others in turn.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        let mut random = Random::new(!seed);
+        if random.one_in(2) {
+            Self::ALL[0]
+        } else {
+            Self::ALL[1 + random.below(Self::ALL.len() - 1)]
+        }
+    }
+
+    fn options(self, arch: Arch) -> Options {
+        Options {
+            addressing: self.addressing,
+            memory: self.memory,
+            opt_level: self.opt_level,
+            ..Options::new(arch)
+        }
+    }
+}
+
+/// What a case came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every step was as the oracle says.
+    Same {
+        /// Steps that were compared.
+        steps: usize,
+        /// Those among them that trapped.
+        traps: usize,
+        /// The stack was exhausted on one side, or time; what would follow was left out.
+        cut: bool,
+    },
+    /// The oracle can't run it.
+    Discarded(String),
+    /// Something differs, or the compiler or the executable failed.
+    Different(String),
+}
+
+/// Tries cases together.
+#[must_use]
+pub fn run(cases: &[Case], arch: Arch, mode: Mode) -> Vec<Verdict> {
+    let subjects: Vec<Result<Subject<'_>, Verdict>> = cases.iter().map(Subject::new).collect();
+    let runnable: Vec<&Subject<'_>> = subjects.iter().filter_map(|s| s.as_ref().ok()).collect();
+    let mut verdicts = match try_together(&runnable, arch, mode) {
+        Ok(verdicts) => verdicts,
+        // Whose fault is it?
+        Err(_) if runnable.len() > 1 => runnable
+            .iter()
+            .map(|subject| alone(subject, arch, mode))
+            .collect(),
+        Err(message) => vec![Verdict::Different(message)],
+    }
+    .into_iter();
+    subjects
+        .iter()
+        .map(|subject| match subject {
+            Ok(_) => verdicts
+                .next()
+                .unwrap_or_else(|| Verdict::Different("there is no verdict".to_owned())),
+            Err(verdict) => verdict.clone(),
+        })
+        .collect()
+}
+
+fn alone(subject: &Subject<'_>, arch: Arch, mode: Mode) -> Verdict {
+    match try_together(&[subject], arch, mode) {
+        Ok(mut verdicts) => verdicts.remove(0),
+        Err(message) => Verdict::Different(message),
+    }
+}
+
+/// A case that the oracle ran.
+struct Subject<'a> {
+    module: Module<'a>,
+    behaviour: Behaviour,
+    /// The module that looks at this one.
+    watcher: Vec<u8>,
+}
+
+impl<'a> Subject<'a> {
+    fn new(case: &'a Case) -> Result<Self, Verdict> {
+        let module = parse::parse("case", &case.wasm)
+            .map_err(|e| Verdict::Different(format!("not read: {}", describe(&e))))?;
+        let behaviour = oracle::run(&case.wasm, &module, case.seed).map_err(Verdict::Discarded)?;
+        let watcher = wat::parse_str(oracle::watcher(&module, "case"))
+            .map_err(|e| Verdict::Discarded(format!("no watcher: {e}")))?;
+        Ok(Self {
+            module,
+            behaviour,
+            watcher,
+        })
+    }
+
+    fn is_made(&self) -> bool {
+        matches!(self.behaviour.steps.first(), Some((_, Outcome::Done(_))))
+    }
+}
+
+fn describe(error: &Error) -> String {
+    match error.place() {
+        Some(place) => format!("{error} ({place})"),
+        None => error.to_string(),
+    }
+}
+
+/// Builds one executable of all subjects and compares what it prints.
+///
+/// # Errors
+/// What failed as a whole.
+fn try_together(subjects: &[&Subject<'_>], arch: Arch, mode: Mode) -> Result<Vec<Verdict>, String> {
+    if subjects.iter().all(|s| s.behaviour.steps.is_empty()) {
+        return Ok(subjects.iter().map(|s| compare(s, &[])).collect());
+    }
+    let options = mode.options(arch);
+    let watchers: Vec<Module<'_>> = subjects
+        .iter()
+        .map(|s| parse::parse("watcher", &s.watcher).map_err(|e| describe(&e)))
+        .collect::<Result<_, _>>()?;
+    let mut linker = Linker::script(&options);
+    let mut id = 0;
+    for (subject, watcher) in subjects.iter().zip(&watchers) {
+        add(&mut linker, subject, watcher, &mut id)
+            .map_err(|e| format!("not linked: {}", describe(&e)))?;
+    }
+    let program = linker.finish();
+    let executable = catch_unwind(AssertUnwindSafe(|| driver::build(&program, &options)))
+        .map_err(|panic| format!("the compiler panics: {}", panic_message(&*panic)))?
+        .map_err(|message| format!("not compiled: {message}"))?;
+    let run = driver::run(&executable, arch)?;
+    if let Some(failure) = run.failure {
+        return Err(format!("it failed: {failure}"));
+    }
+    if run.lines.len() != id as usize || !run.lines.iter().map(|(id, _)| *id).eq(0..id) {
+        return Err("it did not report every step".to_owned());
+    }
+    let mut lines = run.lines.iter().map(|(_, printed)| printed);
+    Ok(subjects
+        .iter()
+        .map(|subject| {
+            let printed: Vec<&Printed> = lines.by_ref().take(actions(subject)).collect();
+            compare(subject, &printed)
+        })
+        .collect())
+}
+
+/// How many actions a subject takes.
+fn actions(subject: &Subject<'_>) -> usize {
+    // Its watcher is an instance as well.
+    subject.behaviour.steps.len() + usize::from(subject.is_made())
+}
+
+fn add<'m>(
+    linker: &mut Linker<'m, 'm>,
+    subject: &'m Subject<'m>,
+    watcher: &'m Module<'m>,
+    id: &mut u32,
+) -> Result<(), Error> {
+    let mut next = || {
+        *id += 1;
+        *id - 1
+    };
+    let mut instances = None;
+    for (step, _) in &subject.behaviour.steps {
+        match (step, instances) {
+            (Step::Instantiate, _) => {
+                let instance = linker.instantiate(next(), &subject.module)?;
+                if subject.is_made() {
+                    linker.register("case", instance);
+                    instances = Some((instance, linker.instantiate(next(), watcher)?));
+                }
+            }
+            (Step::Call { export, arguments }, Some((instance, _))) => {
+                let arguments: Vec<(ValType, Constant)> = arguments
+                    .iter()
+                    .map(|(ty, word)| match word {
+                        0 if ty.is_reference_type() => (*ty, Constant::Null),
+                        word => (*ty, Constant::Bits(*word)),
+                    })
+                    .collect();
+                linker.invoke(next(), instance, export, &arguments)?;
+            }
+            (Step::Observe, Some((_, watcher))) => {
+                linker.invoke(next(), watcher, "observe", &[])?;
+            }
+            (Step::Call { .. } | Step::Observe, None) => {}
+        }
+    }
+    Ok(())
+}
+
+fn compare(subject: &Subject<'_>, printed: &[&Printed]) -> Verdict {
+    let mut traps = 0;
+    let mut cut = subject.behaviour.cut.is_some();
+    // The watcher's instance comes second.
+    let printed = printed
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| *i != 1 || !subject.is_made());
+    let mut compared = 0;
+    for (n, ((step, expected), (_, printed))) in
+        subject.behaviour.steps.iter().zip(printed).enumerate()
+    {
+        let agree = match (expected, printed) {
+            (_, Printed::Trap(TrapCode::StackExhausted)) => {
+                cut = true;
+                break;
+            }
+            (Outcome::Done(words), Printed::Done(slots)) => {
+                let types = result_types(subject, step);
+                words.len() == slots.len()
+                    && words
+                        .iter()
+                        .zip(slots)
+                        .enumerate()
+                        .all(|(i, (word, slot))| same(types.get(i).copied(), *word, *slot))
+            }
+            (Outcome::Trap(expected), Printed::Trap(found)) => {
+                traps += 1;
+                // The oracle has one name for both.
+                expected == found
+                    || (*expected == TrapCode::TableOutOfBounds
+                        && *found == TrapCode::UndefinedElement)
+            }
+            _ => false,
+        };
+        if !agree {
+            return Verdict::Different(format!(
+                "step {n}, {step:x?}: {printed:x?}, the oracle says {expected:x?}"
+            ));
+        }
+        compared += 1;
+    }
+    Verdict::Same {
+        steps: compared,
+        traps,
+        cut,
+    }
+}
+
+fn result_types<'s>(subject: &'s Subject<'_>, step: &Step) -> &'s [ValType] {
+    let Step::Call { export, .. } = step else {
+        return &[];
+    };
+    match subject.module.export(export) {
+        Some(elfin_compiler::module::Item::Function(index)) => {
+            subject.module.function_type(index).results()
+        }
+        _ => &[],
+    }
+}
+
+fn same(ty: Option<ValType>, word: u64, slot: u128) -> bool {
+    match ty {
+        // Which function it is has no number.
+        Some(ty) if ty == ValType::FUNCREF => (word != 0) == (slot != 0),
+        _ => u128::from(word) == slot,
+    }
+}

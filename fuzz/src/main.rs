@@ -1,0 +1,290 @@
+//! The command line of the fuzzers: seeds in, findings out.
+//!
+//! ```text
+//! cargo run --release -p elfin-fuzz -- differential --seed 0 --cases 10000 --target riscv64
+//! cargo run --release -p elfin-fuzz -- compile --seed 0 --cases 100000
+//! cargo run --release -p elfin-fuzz -- link --seed 0 --cases 10000
+//! ```
+
+use clap::{Parser, Subcommand};
+use elfin_compiler::Arch;
+use elfin_fuzz::differential::{self, Case, Mode, Verdict};
+use elfin_fuzz::generate::Random;
+use elfin_fuzz::{compile, corpus, link};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Looks for modules that elfin gets wrong, crashes on or takes too long for.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// First seed.
+    #[arg(long, default_value_t = 0, global = true)]
+    seed: u64,
+    /// How many seeds.
+    #[arg(long, default_value_t = 1000, global = true)]
+    cases: u64,
+    /// Folder for findings.
+    #[arg(long, default_value = "target/elfin-fuzz", global = true)]
+    save: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Generated modules: the same results, traps, memories, tables and globals as in the oracle.
+    Differential {
+        /// Architecture of the executables.
+        #[arg(long, value_parser = arch, default_value = std::env::consts::ARCH)]
+        target: Arch,
+        /// How code is generated; `mixed` is another one from batch to batch.
+        #[arg(long, value_parser = mode, default_value = "mixed")]
+        mode: Modes,
+        /// Modules in one executable, at most; without it, few natively and 32 under emulation.
+        #[arg(long)]
+        batch: Option<u64>,
+        /// These modules and not generated ones.
+        files: Vec<PathBuf>,
+    },
+    /// Damaged modules: the compiler answers with an error or a program, in bounded time.
+    Compile,
+    /// Damaged objects: the linker answers with an error or an image.
+    Link,
+}
+
+#[derive(Clone, Copy)]
+struct Modes(Option<Mode>);
+
+fn arch(text: &str) -> Result<Arch, String> {
+    let known = Arch::ALL.iter().find(|a| a.name() == text);
+    known.copied().ok_or_else(|| {
+        let names: Vec<_> = Arch::ALL.iter().map(|a| a.name()).collect();
+        format!("one of {}", names.join(", "))
+    })
+}
+
+fn mode(text: &str) -> Result<Modes, String> {
+    if text == "mixed" {
+        return Ok(Modes(None));
+    }
+    let known = Mode::ALL.iter().find(|m| m.name == text);
+    known.map(|mode| Modes(Some(*mode))).ok_or_else(|| {
+        let names: Vec<_> = Mode::ALL.iter().map(|m| m.name).collect();
+        format!("mixed, or one of {}", names.join(", "))
+    })
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How many findings there are.
+fn run(arguments: &Arguments) -> Result<usize, String> {
+    // Deep nesting must not exhaust the stack of a thread.
+    let pool = spec_tests::pool().map_err(|e| format!("cannot start threads: {e}"))?;
+    let seeds = arguments.seed..arguments.seed.saturating_add(arguments.cases);
+    let findings = Findings {
+        folder: &arguments.save,
+        count: AtomicU64::new(0),
+    };
+    pool.install(|| match &arguments.command {
+        Command::Differential {
+            target,
+            mode,
+            batch,
+            files,
+        } => {
+            let cases = files
+                .iter()
+                .map(|path| differential::read_case(path))
+                .collect::<Result<Vec<_>, _>>()?;
+            let batches = if files.is_empty() {
+                let native = target.name() == std::env::consts::ARCH;
+                batches(seeds, batch.unwrap_or(if native { 8 } else { 32 }))
+            } else {
+                Vec::new()
+            };
+            let mut tally = batches
+                .par_iter()
+                .map(|batch| {
+                    let cases: Vec<Case> = batch.clone().filter_map(Case::generate).collect();
+                    let mode = mode.0.unwrap_or_else(|| Mode::of_seed(batch.start));
+                    let missing = batch.end - batch.start - cases.len() as u64;
+                    let mut tally = try_batch(&cases, *target, mode, &findings);
+                    tally.count("no module generated", missing);
+                    tally
+                })
+                .reduce(Tally::default, Tally::join);
+            for case in cases {
+                let mode = mode.0.unwrap_or(Mode::ALL[0]);
+                tally = tally.join(try_batch(&[case], *target, mode, &findings));
+            }
+            print!("{tally}");
+            Ok::<(), String>(())
+        }
+        Command::Compile => {
+            let corpus = corpus::read()?;
+            let tally = seeds
+                .into_par_iter()
+                .map(|seed| {
+                    let mut tally = Tally::default();
+                    match compile::run(&corpus, seed) {
+                        Ok(answer) => tally.count(&answer.to_string(), 1),
+                        Err(finding) => {
+                            tally.count("FOUND", 1);
+                            findings.save(
+                                &format!("compile-{seed}"),
+                                &finding.input,
+                                &finding.message,
+                                &format!("compile --seed {seed} --cases 1"),
+                            );
+                        }
+                    }
+                    tally
+                })
+                .reduce(Tally::default, Tally::join);
+            print!("{tally}");
+            Ok(())
+        }
+        Command::Link => {
+            let objects = link::objects()?;
+            let tally = seeds
+                .into_par_iter()
+                .map(|seed| {
+                    let mut tally = Tally::default();
+                    match link::run(&objects, seed) {
+                        Ok(true) => tally.count("linked", 1),
+                        Ok(false) => tally.count("refused", 1),
+                        Err(finding) => {
+                            tally.count("FOUND", 1);
+                            findings.save(
+                                &format!("link-{seed}"),
+                                &finding.input,
+                                &finding.message,
+                                &format!("link --seed {seed} --cases 1"),
+                            );
+                        }
+                    }
+                    tally
+                })
+                .reduce(Tally::default, Tally::join);
+            print!("{tally}");
+            Ok(())
+        }
+    })?;
+    Ok(findings.count.into_inner() as usize)
+}
+
+/// Seeds in batches of up to `most`, of different sizes: only one module of an executable has the memory
+/// that is addressed by a constant.
+fn batches(seeds: std::ops::Range<u64>, most: u64) -> Vec<std::ops::Range<u64>> {
+    let mut batches = Vec::new();
+    let mut start = seeds.start;
+    while start < seeds.end {
+        let size = if most > 8 {
+            most
+        } else {
+            1 + Random::new(start).below(most.max(1) as usize) as u64
+        };
+        let end = seeds.end.min(start + size);
+        batches.push(start..end);
+        start = end;
+    }
+    batches
+}
+
+fn try_batch(cases: &[Case], target: Arch, mode: Mode, findings: &Findings<'_>) -> Tally {
+    let mut tally = Tally::default();
+    for (case, verdict) in cases.iter().zip(differential::run(cases, target, mode)) {
+        match verdict {
+            Verdict::Same { steps, traps, cut } => {
+                tally.count("same", 1);
+                tally.count("steps", steps as u64);
+                tally.count("traps", traps as u64);
+                tally.count("cut short", u64::from(cut));
+                tally.count(&format!("in mode {}", mode.name), 1);
+            }
+            Verdict::Discarded(reason) => tally.count(&format!("discarded: {reason}"), 1),
+            Verdict::Different(message) => {
+                tally.count("FOUND", 1);
+                findings.save(
+                    &format!("{}-{}-{}", target.name(), mode.name, case.seed),
+                    &case.wasm,
+                    &message,
+                    &format!(
+                        "differential --seed {} --cases 1 --target {} --mode {}",
+                        case.seed,
+                        target.name(),
+                        mode.name
+                    ),
+                );
+            }
+        }
+    }
+    tally
+}
+
+/// Counts by what they count.
+#[derive(Default)]
+struct Tally(BTreeMap<String, u64>);
+
+impl Tally {
+    fn count(&mut self, what: &str, n: u64) {
+        if n > 0 {
+            *self.0.entry(what.to_owned()).or_default() += n;
+        }
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        for (what, n) in other.0 {
+            self.count(&what, n);
+        }
+        self
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|(what, n)| writeln!(f, "{n:10} {what}"))
+    }
+}
+
+/// Where findings go.
+struct Findings<'a> {
+    folder: &'a Path,
+    count: AtomicU64,
+}
+
+impl Findings<'_> {
+    /// Says and saves a finding: the input, its text if it has one, and how to see it again.
+    fn save(&self, name: &str, input: &[u8], message: &str, command: &str) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let again = format!("cargo run --release -p elfin-fuzz -- {command}");
+        println!("{name}: {message}\n    {again}");
+        let write = || {
+            std::fs::create_dir_all(self.folder)?;
+            let path = self.folder.join(name);
+            std::fs::write(path.with_extension("wasm"), input)?;
+            if let Ok(text) = wasmprinter::print_bytes(input) {
+                std::fs::write(path.with_extension("wat"), text)?;
+            }
+            std::fs::write(path.with_extension("txt"), format!("{message}\n{again}\n"))
+        };
+        if let Err(error) = write() {
+            println!("    it is not saved in {}: {error}", self.folder.display());
+        }
+    }
+}
