@@ -124,3 +124,13 @@
 (assert_return (invoke "f" (i64.const 1)) (i64.const 6))
 (assert_return (invoke "f" (i64.const 1)) (i64.const 7))
 (assert_return (invoke "print"))
+
+;; A stack that runs out in a program with tail calls, and goes on being usable.
+(module
+  (func $deep (export "deep") (param i64) (result i64)
+    (i64.add (i64.const 1) (call $deep (i64.add (local.get 0) (i64.const 1)))))
+  (func (export "tail-deep") (param i64) (result i64) (return_call $deep (local.get 0)))
+  (func (export "fine") (result i64) (i64.const 3)))
+(assert_exhaustion (invoke "deep" (i64.const 0)) "call stack exhausted")
+(assert_exhaustion (invoke "tail-deep" (i64.const 0)) "call stack exhausted")
+(assert_return (invoke "fine") (i64.const 3))
