@@ -321,8 +321,11 @@ fn is_frameless(arch: Arch, code: &[u8]) -> bool {
     match arch {
         // Every function keeps `rbp`.
         Arch::X86_64 => false,
-        // stp x29, x30, [sp, #-16]!
-        Arch::Aarch64 => !code.starts_with(&0xa9bf_7bfd_u32.to_le_bytes()),
+        // stp x29, x30, [sp, #-16]! comes first, or behind making room for the arguments of a tail call.
+        Arch::Aarch64 => {
+            let save = 0xa9bf_7bfd_u32.to_le_bytes();
+            !code.chunks_exact(4).take(4).any(|inst| inst == save)
+        }
         // addi sp, sp, -16, or the compressed c.addi16sp
         Arch::Riscv64 => {
             !code.starts_with(&0xff01_0113_u32.to_le_bytes())

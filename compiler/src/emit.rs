@@ -488,7 +488,7 @@ impl<'p> Emitter<'p> {
                     place.base,
                     memory.initial,
                     memory.maximum,
-                    u64::from(elfin_abi::state::WASM_PAGE.trailing_zeros()),
+                    u64::from(memory.page_log2),
                 ],
             );
         }

@@ -188,7 +188,7 @@ fn fold_instance(
         let table_info = &program.tables[table as usize];
         let private = silent || table_info.instance == id;
         // Somebody else's table may be longer when it comes to that.
-        if private && offset + element.items.len() as u64 > table_info.initial {
+        if private && offset.saturating_add(element.items.len() as u64) > table_info.initial {
             return Err(TrapCode::TableOutOfBounds);
         }
         if !private || table_info.initial > MAX_FOLDED_ENTRIES {
@@ -216,7 +216,7 @@ fn fold_instance(
         };
         let memory_info = &program.memories[memory as usize];
         let private = silent || memory_info.instance == id;
-        if private && offset + data.bytes.len() as u64 > memory_info.initial {
+        if private && offset.saturating_add(data.bytes.len() as u64) > memory_info.initial {
             return Err(TrapCode::MemoryOutOfBounds);
         }
         if private {

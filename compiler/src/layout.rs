@@ -211,13 +211,19 @@ pub fn lay_out(
             let descriptor = slots.take(MemoryDescriptor::SIZE);
             let is_primary = primary == Some(MemoryId(i as u32));
             let guarded = options.memory == MemoryMode::Guarded
+                && memory.can_be_guarded()
                 && (is_primary || next + map::MEMORY_STRIDE <= guarded_end(options.arch));
             let base = if is_primary { memory_base } else { next };
             if !is_primary {
                 next += if guarded {
                     map::MEMORY_STRIDE
                 } else {
-                    memory.maximum.next_multiple_of(GRANULE) + GRANULE
+                    let longest = if usage.memories_grown[i] {
+                        memory.maximum
+                    } else {
+                        memory.initial
+                    };
+                    longest.next_multiple_of(GRANULE) + GRANULE
                 };
             }
             MemoryPlace {

@@ -4,6 +4,7 @@
 //! that were decided for it. This crate knows WebAssembly and CLIF; it must not know segments, ELF
 //! program headers or system calls.
 
+pub mod canonical;
 pub mod codegen;
 pub mod emit;
 pub mod error;

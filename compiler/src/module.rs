@@ -13,6 +13,8 @@ pub struct Module<'a> {
     pub name: String,
     /// Function types by type index; `None` for the types that no supported instruction can use.
     pub types: Vec<Option<FuncType>>,
+    /// All types by recursion group, in order.
+    pub groups: Vec<Vec<wasmparser::SubType>>,
     /// Imports in order.
     pub imports: Vec<Import<'a>>,
     /// Type index of each function, imported ones first.
@@ -122,6 +124,8 @@ pub struct Summary {
     pub data: Vec<u32>,
     /// Passive element segments it reads or drops.
     pub elements: Vec<u32>,
+    /// It has a tail call.
+    pub tail_calls: bool,
     /// Number of operators.
     pub operators: u32,
 }

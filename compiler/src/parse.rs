@@ -29,7 +29,10 @@ pub const MAX_BODY_BYTES: u64 = 7_654_321;
 
 /// Everything that the validator should accept as valid, whether or not elfin compiles it.
 fn features() -> WasmFeatures {
-    WasmFeatures::default() | WasmFeatures::CUSTOM_PAGE_SIZES | WasmFeatures::LEGACY_EXCEPTIONS
+    WasmFeatures::default()
+        | WasmFeatures::CUSTOM_PAGE_SIZES
+        | WasmFeatures::LEGACY_EXCEPTIONS
+        | WasmFeatures::WIDE_ARITHMETIC
 }
 
 /// Text or binary format → binary format.
@@ -105,6 +108,7 @@ fn empty_module<'a>(name: &str) -> Module<'a> {
     Module {
         name: name.to_owned(),
         types: Vec::new(),
+        groups: Vec::new(),
         imports: Vec::new(),
         functions: Vec::new(),
         imported_functions: 0,
@@ -142,6 +146,8 @@ impl<'a> Reader<'a> {
                 for group in section.into_iter_with_offsets() {
                     let (offset, group) = group.map_err(|e| self.invalid(&e))?;
                     self.type_group(&group, offset)?;
+                    let types = group.types().cloned().collect();
+                    self.module.groups.push(types);
                     for (offset, ty) in group.into_types_and_offsets() {
                         // Arrays, structs and continuations are met again, and refused, where they
                         // are used.
@@ -261,13 +267,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Function types are told apart by parameters and results alone. That is right as long as none has
-    /// subtypes or supertypes or is defined together with others.
+    /// A function type with subtypes or supertypes would need more of `call_indirect` than to compare ids.
     fn type_group(&self, group: &wasmparser::RecGroup, offset: u64) -> Result<()> {
-        let alone = group.types().len() == 1;
         for ty in group.types() {
             let is_function = matches!(ty.composite_type.inner, CompositeInnerType::Func(_));
-            let plain = alone && ty.is_final && ty.supertype_idxs.is_empty();
+            let plain = ty.is_final && ty.supertype_idxs.is_empty();
             if is_function && !plain {
                 return Err(self.unsupported("gc", offset));
             }
@@ -400,9 +404,6 @@ impl<'a> Reader<'a> {
 
     fn table_type(&self, ty: &wasmparser::TableType, offset: u64) -> Result<()> {
         self.value_type(ValType::Ref(ty.element_type), offset)?;
-        if ty.table64 {
-            return Err(self.unsupported("memory64", offset));
-        }
         if ty.shared {
             return Err(self.unsupported("shared-everything-threads", offset));
         }
@@ -410,14 +411,8 @@ impl<'a> Reader<'a> {
     }
 
     fn memory_type(&self, ty: &wasmparser::MemoryType, offset: u64) -> Result<()> {
-        if ty.memory64 {
-            return Err(self.unsupported("memory64", offset));
-        }
         if ty.shared {
             return Err(self.unsupported("threads", offset));
-        }
-        if ty.page_size_log2.is_some_and(|log2| log2 != 16) {
-            return Err(self.unsupported("custom-page-sizes", offset));
         }
         Ok(())
     }
@@ -449,9 +444,9 @@ fn value_type_feature(ty: ValType) -> Option<&'static str> {
         ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 => None,
         ValType::V128 => Some("simd"),
         ValType::Ref(r) if r.is_func_ref() || r.is_extern_ref() => None,
-        ValType::Ref(r) if r.is_concrete_type_ref() || !r.is_nullable() => {
-            Some("function-references")
-        }
+        // Of a type that is no function type there are only null references without the instructions that
+        // make others, which are refused.
+        ValType::Ref(r) if r.is_concrete_type_ref() => None,
         ValType::Ref(r) => match r.heap_type() {
             wasmparser::HeapType::Abstract {
                 ty: wasmparser::AbstractHeapType::Exn | wasmparser::AbstractHeapType::NoExn,
@@ -601,7 +596,13 @@ fn read_body<'a>(
 /// Name of the feature when elfin does not compile the operator.
 fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Result<(), String> {
     match *operator {
-        Operator::Call { function_index } | Operator::RefFunc { function_index } => {
+        Operator::ReturnCallIndirect { .. } | Operator::ReturnCallRef { .. } => {
+            summary.tail_calls = true;
+        }
+        Operator::Call { function_index }
+        | Operator::ReturnCall { function_index }
+        | Operator::RefFunc { function_index } => {
+            summary.tail_calls |= matches!(operator, Operator::ReturnCall { .. });
             // Runs of calls to one function are common; the list is sorted later.
             if summary.functions.last() != Some(&function_index) {
                 summary.functions.push(function_index);
@@ -655,7 +656,10 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         | "sign_extension"
         | "saturating_float_to_int"
         | "bulk_memory"
-        | "reference_types" => Ok(()),
+        | "reference_types"
+        | "tail_call"
+        | "function_references"
+        | "wide_arithmetic" => Ok(()),
         _ => Err(feature_of(operator)),
     }
 }

@@ -4,6 +4,7 @@
 //! Out: instances whose index spaces lead to program-wide entities. Import matching (core spec, 3.5.11 and
 //! 4.5.3) happens here and nowhere else. Nothing here knows addresses.
 
+use crate::canonical::{self, Canonical, TooMany, Types};
 use crate::error::{Error, Place, Printable, Result};
 use crate::module::{
     ConstExpr, ConstOperator, FuncType, GlobalType, Item, Module, SegmentMode, ValType,
@@ -43,7 +44,7 @@ ids! {
     HostId;
     /// An import that nothing provides.
     UnknownId;
-    /// A function type; counted from 1, as a function reference stores it (0 is null).
+    /// A type; counted from 1, as a function reference stores it (0 is null).
     TypeId;
     /// A data segment of an instance.
     DataId;
@@ -72,8 +73,8 @@ pub struct Program<'m> {
     pub host_functions: Vec<HostImport>,
     /// Imports that nothing provides, to trap when called.
     pub unknown: Vec<Unknown>,
-    /// Function types; `TypeId` n is entry n - 1.
-    pub types: Vec<FuncType>,
+    /// Types; `TypeId` n is entry n - 1.
+    pub types: Types,
     /// What runs after instantiation.
     pub entry: Entry,
     /// For a test script, what it does; nothing else runs then, not even instantiation.
@@ -93,8 +94,8 @@ pub struct Instance<'m> {
     pub tables: Vec<TableId>,
     /// Global index space.
     pub globals: Vec<GlobalId>,
-    /// Program-wide type of each type index that is a function type.
-    pub types: Vec<Option<TypeId>>,
+    /// Program-wide type of each type index.
+    pub types: Vec<TypeId>,
     /// First of its data segments.
     pub first_data: u32,
     /// First of its element segments.
@@ -169,15 +170,36 @@ pub struct Memory {
     pub maximum: u64,
     /// The declared maximum in pages, for import matching.
     declared_maximum: Option<u64>,
+    /// Its addresses are i64 (memory64).
+    pub is_64: bool,
+    /// Base-two logarithm of its page size.
+    pub page_log2: u32,
     /// The instance that defines it.
     pub instance: InstanceId,
 }
+
+impl Memory {
+    /// Whether unmapped pages can catch every access beyond its length: no 64-bit index can leave a
+    /// reservation, and the length is always a multiple of the kernel's page size.
+    #[must_use]
+    pub const fn can_be_guarded(&self) -> bool {
+        !self.is_64 && self.page_log2 == DEFAULT_PAGE_LOG2
+    }
+}
+
+/// Base-two logarithm of the page size that a memory has unless it says otherwise.
+const DEFAULT_PAGE_LOG2: u32 = elfin_abi::state::WASM_PAGE.trailing_zeros();
+
+/// Most bytes of a memory with 64-bit addresses: the address space that the map has for one.
+pub const MAX_MEMORY64: u64 = elfin_abi::map::MEMORY_STRIDE - 2 * elfin_abi::state::WASM_PAGE;
 
 /// A table.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// Its element type.
     pub element: wasmparser::RefType,
+    /// Its indices are i64 (memory64).
+    pub is_64: bool,
     /// Its initial number of entries.
     pub initial: u64,
     /// The number of entries beyond which it can't grow.
@@ -265,9 +287,14 @@ pub struct Entry {
 
 impl Program<'_> {
     /// A function type.
+    ///
+    /// # Panics
+    /// When it is none, which validation rules out for the type of a function or of a call.
     #[must_use]
     pub fn ty(&self, id: TypeId) -> &FuncType {
-        &self.types[id.index() - 1]
+        self.types[id.index() - 1]
+            .as_ref()
+            .expect("validated: a function or call has a function type")
     }
 
     /// The type of what a function index leads to.
@@ -330,7 +357,7 @@ pub fn link<'m>(modules: &'m [Module<'m>], options: &Options) -> Result<Program<
 #[derive(Debug)]
 pub struct Linker<'m, 'o> {
     program: Program<'m>,
-    type_ids: HashMap<FuncType, TypeId>,
+    canonical: Canonical,
     host_ids: HashMap<(&'static str, &'static str), usize>,
     /// What import module names lead to now.
     names: HashMap<String, InstanceId>,
@@ -390,9 +417,11 @@ impl<'m, 'o> Linker<'m, 'o> {
         let ty = program.ty(program.callee_type(callee));
         let fits =
             |(wanted, (given, value)): (&ValType, &(ValType, Constant))| match (wanted, given) {
+                (ValType::Ref(wanted), ValType::Ref(_)) if *value == Constant::Null => {
+                    wanted.is_nullable()
+                }
                 (ValType::Ref(wanted), ValType::Ref(given)) => {
                     wanted.heap_type() == given.heap_type()
-                        && (wanted.is_nullable() || *value != Constant::Null)
                 }
                 (wanted, given) => wanted == given,
             };
@@ -466,7 +495,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 entry: Entry::default(),
                 script: is_script.then(Vec::new),
             },
-            type_ids: HashMap::new(),
+            canonical: Canonical::default(),
             host_ids: host::HOST_FUNCTIONS
                 .iter()
                 .enumerate()
@@ -488,24 +517,16 @@ impl<'m, 'o> Linker<'m, 'o> {
         })
     }
 
-    fn type_id(&mut self, ty: &FuncType) -> TypeId {
-        if let Some(id) = self.type_ids.get(ty) {
-            return *id;
-        }
-        self.program.types.push(ty.clone());
-        let id = TypeId(self.program.types.len() as u32);
-        self.type_ids.insert(ty.clone(), id);
-        id
-    }
-
     /// Adds an instance. `later` are modules of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
         let id = InstanceId(self.program.instances.len() as u32);
-        let types = module
-            .types
-            .iter()
-            .map(|ty| ty.as_ref().map(|ty| self.type_id(ty)))
-            .collect();
+        let types = self
+            .canonical
+            .module(&mut self.program.types, &module.groups)
+            .map_err(|TooMany| Error::LimitExceeded {
+                message: "more types than a program can have".to_owned(),
+                place: module.place(),
+            })?;
         let mut instance = Instance {
             module,
             functions: Vec::with_capacity(module.functions.len()),
@@ -557,9 +578,14 @@ impl<'m, 'o> Linker<'m, 'o> {
         for ty in &module.memories[module.imported_memories as usize..] {
             let (initial, maximum) = self.memory_limits(ty);
             if initial > maximum {
+                let why = match self.options.max_memory {
+                    Some(allowed) if allowed < initial => {
+                        format!("more than --max-memory allows ({allowed})")
+                    }
+                    _ => format!("the most is {maximum}"),
+                };
                 return Err(limit(format!(
-                    "a linear memory starts with {initial} bytes, more than --max-memory allows ({})",
-                    self.options.max_memory.unwrap_or(u64::MAX)
+                    "a linear memory starts with {initial} bytes, {why}"
                 )));
             }
         }
@@ -584,10 +610,17 @@ impl<'m, 'o> Linker<'m, 'o> {
 
     /// Initial and largest length of a memory in bytes.
     fn memory_limits(&self, ty: &crate::module::MemoryType) -> (u64, u64) {
-        let page = elfin_abi::state::WASM_PAGE;
-        let declared = ty.maximum.unwrap_or(0x1_0000).min(0x1_0000) * page;
-        let allowed = self.options.max_memory.unwrap_or(u64::MAX) / page * page;
-        (ty.initial.saturating_mul(page), declared.min(allowed))
+        let page = 1 << ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2);
+        // The number of pages has to fit an i32, hence one byte less when a page is a byte.
+        let addressable = match (ty.memory64, page) {
+            (true, _) => MAX_MEMORY64,
+            (false, 1) => u64::from(u32::MAX),
+            (false, _) => 1 << 32,
+        };
+        let declared = ty.maximum.map_or(u64::MAX, |m| m.saturating_mul(page));
+        let allowed = self.options.max_memory.unwrap_or(u64::MAX);
+        let most = declared.min(allowed).min(addressable) / page * page;
+        (ty.initial.saturating_mul(page), most)
     }
 
     fn define(&mut self, id: InstanceId, instance: &mut Instance<'m>) -> Result<()> {
@@ -599,8 +632,7 @@ impl<'m, 'o> Linker<'m, 'o> {
             .enumerate()
             .skip(module.imported_functions as usize)
         {
-            let ty =
-                instance.types[*ty as usize].expect("validated: a function has a function type");
+            let ty = instance.types[*ty as usize];
             instance
                 .functions
                 .push(Callee::Defined(FuncId(self.program.functions.len() as u32)));
@@ -619,6 +651,8 @@ impl<'m, 'o> Linker<'m, 'o> {
                 initial,
                 maximum,
                 declared_maximum: ty.maximum,
+                is_64: ty.memory64,
+                page_log2: ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2),
                 instance: id,
             });
         }
@@ -632,7 +666,10 @@ impl<'m, 'o> Linker<'m, 'o> {
                 .globals
                 .push(GlobalId(self.program.globals.len() as u32));
             self.program.globals.push(Global {
-                ty: global.ty,
+                ty: GlobalType {
+                    content_type: canonical::value_type(&instance.types, global.ty.content_type),
+                    ..global.ty
+                },
                 init,
             });
         }
@@ -645,7 +682,8 @@ impl<'m, 'o> Linker<'m, 'o> {
                 .tables
                 .push(TableId(self.program.tables.len() as u32));
             self.program.tables.push(Table {
-                element: table.ty.element_type,
+                element: canonical::reference_type(&instance.types, table.ty.element_type),
+                is_64: table.ty.table64,
                 initial: table.ty.initial,
                 maximum: table.ty.maximum,
                 init,
@@ -654,10 +692,11 @@ impl<'m, 'o> Linker<'m, 'o> {
         }
         for (i, element) in module.elements.iter().enumerate() {
             let active = match &element.mode {
-                SegmentMode::Active { index, offset } => Some((
-                    instance.tables[*index as usize].0,
-                    self.offset(instance, offset),
-                )),
+                SegmentMode::Active { index, offset } => {
+                    let table = instance.tables[*index as usize];
+                    let is_64 = self.program.tables[table.index()].is_64;
+                    Some((table.0, self.offset(instance, offset, is_64)))
+                }
                 SegmentMode::Passive | SegmentMode::Declared => None,
             };
             let declared = matches!(element.mode, SegmentMode::Declared);
@@ -670,10 +709,11 @@ impl<'m, 'o> Linker<'m, 'o> {
         }
         for (i, data) in module.data.iter().enumerate() {
             let active = match &data.mode {
-                SegmentMode::Active { index, offset } => Some((
-                    instance.memories[*index as usize].0,
-                    self.offset(instance, offset),
-                )),
+                SegmentMode::Active { index, offset } => {
+                    let memory = instance.memories[*index as usize];
+                    let is_64 = self.program.memories[memory.index()].is_64;
+                    Some((memory.0, self.offset(instance, offset, is_64)))
+                }
                 SegmentMode::Passive | SegmentMode::Declared => None,
             };
             self.program.data.push(Segment {
@@ -690,9 +730,10 @@ impl<'m, 'o> Linker<'m, 'o> {
         evaluate(&self.program.globals, instance, expr)
     }
 
-    /// The offset of an active segment: an unsigned 32-bit number.
-    fn offset(&self, instance: &Instance<'_>, expr: &ConstExpr) -> u64 {
+    /// The offset of an active segment: an unsigned number of the address type.
+    fn offset(&self, instance: &Instance<'_>, expr: &ConstExpr, is_64: bool) -> u64 {
         match self.evaluate(instance, expr) {
+            Constant::Bits(bits) if is_64 => bits,
             Constant::Bits(bits) => u64::from(bits as u32),
             Constant::Null | Constant::Function(_) => {
                 unreachable!("validated: an offset is a number")
@@ -759,7 +800,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                         "{what} is part of WASI preview1 but elfin does not have it yet"
                     )));
                 }
-                let ty = self.type_id(&expected);
+                let ty = instance.types[module.functions[index as usize] as usize];
                 let id = HostId(self.program.host_functions.len() as u32);
                 self.program.host_functions.push(HostImport {
                     index: host,
@@ -769,7 +810,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 return Ok(Resolved::Function(Callee::Host(id)));
             }
             if self.options.unknown_imports == UnknownImports::Trap {
-                let ty = self.type_id(module.function_type(index));
+                let ty = instance.types[module.functions[index as usize] as usize];
                 let id = UnknownId(self.program.unknown.len() as u32);
                 self.program.unknown.push(Unknown {
                     module: import.module.to_owned(),
@@ -817,20 +858,30 @@ impl<'m, 'o> Linker<'m, 'o> {
         let found_as = found;
         match (wanted, found) {
             (Item::Function(index), Resolved::Function(callee)) => {
-                let wanted = module.function_type(index);
-                let found = self.program.ty(self.program.callee_type(*callee));
+                let wanted = instance.types[module.functions[index as usize] as usize];
+                let found = self.program.callee_type(*callee);
                 (wanted != found).then(|| {
                     format!(
                         "it has type {}, wanted is type {}",
-                        describe(found),
-                        describe(wanted)
+                        describe(self.program.ty(found)),
+                        describe(self.program.ty(wanted))
                     )
                 })
             }
             (Item::Global(index), Resolved::Global(id)) => {
-                let wanted = module.globals[index as usize].ty;
+                let mut wanted = module.globals[index as usize].ty;
+                wanted.content_type = canonical::value_type(&instance.types, wanted.content_type);
                 let found = self.program.globals[id.index()].ty;
-                (wanted != found).then(|| {
+                // What is only read may be more special than what is wanted.
+                let matches = wanted == found
+                    || (!wanted.mutable
+                        && !found.mutable
+                        && canonical::is_subtype(
+                            &self.program.types,
+                            found.content_type,
+                            wanted.content_type,
+                        ));
+                (!matches).then(|| {
                     format!(
                         "it is a {}, wanted is a {}",
                         describe_global(found),
@@ -841,12 +892,23 @@ impl<'m, 'o> Linker<'m, 'o> {
             (Item::Memory(index), Resolved::Memory(id)) => {
                 let wanted = module.memories[index as usize];
                 let found = self.program.memories[id.index()];
-                let page = elfin_abi::state::WASM_PAGE;
+                if let Some(why) = address_mismatch(found.is_64, wanted.memory64) {
+                    return Some(why);
+                }
+                let wanted_log2 = wanted.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2);
+                if found.page_log2 != wanted_log2 {
+                    return Some(format!(
+                        "its pages have {} bytes, wanted are {}",
+                        1_u64 << found.page_log2,
+                        1_u64 << wanted_log2
+                    ));
+                }
+                let page = 1 << wanted_log2;
                 let mut pages = found.initial / page;
                 if pages < wanted.initial && self.may_have_grown(found_as) {
                     instance
                         .checks
-                        .push(Check::Memory(*id, wanted.initial * page));
+                        .push(Check::Memory(*id, wanted.initial.saturating_mul(page)));
                     pages = wanted.initial;
                 }
                 limits(
@@ -858,10 +920,14 @@ impl<'m, 'o> Linker<'m, 'o> {
             (Item::Table(index), Resolved::Table(id)) => {
                 let wanted = module.tables[index as usize].ty;
                 let found = &self.program.tables[id.index()];
-                if wanted.element_type != found.element {
+                if let Some(why) = address_mismatch(found.is_64, wanted.table64) {
+                    return Some(why);
+                }
+                let element = canonical::reference_type(&instance.types, wanted.element_type);
+                if element != found.element {
                     return Some(format!(
-                        "it is a table of {}, wanted is one of {}",
-                        found.element, wanted.element_type
+                        "it is a table of {}, wanted is one of {element}",
+                        found.element
                     ));
                 }
                 let mut entries = found.initial;
@@ -1025,6 +1091,18 @@ pub fn evaluate(globals: &[Global], instance: &Instance<'_>, expr: &ConstExpr) -
     stack
         .pop()
         .expect("validated: a constant expression has a value")
+}
+
+/// Why an address type does not match.
+fn address_mismatch(found: bool, wanted: bool) -> Option<String> {
+    let name = |is_64| if is_64 { "i64" } else { "i32" };
+    (found != wanted).then(|| {
+        format!(
+            "its addresses are {}, wanted are {}",
+            name(found),
+            name(wanted)
+        )
+    })
 }
 
 fn binary(stack: &mut Vec<Constant>, apply: impl Fn(u64, u64) -> u64) -> Constant {

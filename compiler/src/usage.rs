@@ -12,6 +12,8 @@ use crate::program::{
 /// What a program uses. Vectors are indexed by program-wide ids.
 #[derive(Debug)]
 pub struct Usage {
+    /// Some live function has a tail call.
+    pub tail_calls: bool,
     /// Functions that can run, in order.
     pub live: Vec<FuncId>,
     /// Globals that some live function sets.
@@ -20,6 +22,8 @@ pub struct Usage {
     pub tables_written: Vec<bool>,
     /// Tables that some live function grows.
     pub tables_grown: Vec<bool>,
+    /// Memories that some live function grows.
+    pub memories_grown: Vec<bool>,
     /// Data segments that some live function reads or drops.
     pub data_used: Vec<bool>,
     /// Element segments that some live function reads or drops.
@@ -40,10 +44,12 @@ pub fn find(program: &Program<'_>) -> Usage {
         live: vec![false; program.functions.len()],
         work: Vec::new(),
         usage: Usage {
+            tail_calls: false,
             live: Vec::new(),
             globals_set: vec![false; program.globals.len()],
             tables_written: vec![false; program.tables.len()],
             tables_grown: vec![false; program.tables.len()],
+            memories_grown: vec![false; program.memories.len()],
             data_used: vec![false; program.data.len()],
             elements_used: vec![false; program.elements.len()],
             host_references: vec![false; program.host_functions.len()],
@@ -150,6 +156,7 @@ impl Finder<'_> {
                 self.call(callee)
             }
         }
+        self.usage.tail_calls |= summary.tail_calls;
         for index in &summary.globals_set {
             self.usage.globals_set[instance.globals[*index as usize].index()] = true;
         }
@@ -158,6 +165,9 @@ impl Finder<'_> {
         }
         for index in &summary.tables_grown {
             self.usage.tables_grown[instance.tables[*index as usize].index()] = true;
+        }
+        for index in &summary.memories_grown {
+            self.usage.memories_grown[instance.memories[*index as usize].index()] = true;
         }
         for index in &summary.data {
             self.usage.data_used[(instance.first_data + index) as usize] = true;

@@ -114,7 +114,9 @@ fn matches(wanted: &Expected, ty: ValType, slot: u128) -> bool {
                 && rest == 0
         }
         Expected::Null => ty.is_reference_type() && slot == 0,
-        Expected::Function => is_reference(ty, RefType::is_func_ref) && slot != 0,
+        Expected::Function => {
+            is_reference(ty, |ty| ty.is_func_ref() || ty.is_concrete_type_ref()) && slot != 0
+        }
         Expected::Extern(number) => {
             is_reference(ty, RefType::is_extern_ref)
                 && slot != 0

@@ -312,7 +312,7 @@ fn argument(argument: WastArg<'_>) -> Result<(ValType, Constant), &'static str> 
             Some(AbstractHeapType::Extern) => (ValType::EXTERNREF, Constant::Null),
             Some(AbstractHeapType::Exn | AbstractHeapType::NoExn) => return Err("exceptions"),
             Some(_) => return Err("gc"),
-            None => return Err("function-references"),
+            None => (ValType::FUNCREF, Constant::Null),
         },
         WastArgCore::RefExtern(n) => (ValType::EXTERNREF, Constant::Bits(extern_word(n))),
         WastArgCore::RefHost(_) => return Err("gc"),

@@ -1,6 +1,6 @@
 //! Calls (core spec, 4.4.8): direct ones, through tables, of the host and of the runtime.
 
-use super::{Translator, trap_code, types};
+use super::{Translator, reference_symbol, trap_code, types};
 use crate::program::{Callee, HostId, TypeId};
 use crate::symbol::Symbol;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -43,6 +43,27 @@ impl Translator<'_, '_> {
         let args = self.with_context(args);
         let call = self.builder.ins().call(function, &args);
         self.builder.inst_results(call).to_vec()
+    }
+
+    /// `return_call`. A host function has the C convention, from which there are no tail calls: it is called,
+    /// and comes back here.
+    pub(super) fn return_call(&mut self, index: u32) {
+        let callee = self.instance.functions[index as usize];
+        let ty = self.env.program.callee_type(callee);
+        let params = self.env.program.ty(ty).params().len();
+        let args = self.pop_n(params);
+        if let Callee::Host(id) = callee {
+            let results = self.call_host(id, &args);
+            if self.reachable {
+                self.builder.ins().return_(&results);
+            }
+        } else {
+            let signature = self.env.signature(ty);
+            let function = self.function(reference_symbol(callee), || signature);
+            let args = self.with_context(&args);
+            self.builder.ins().return_call(function, &args);
+        }
+        self.reachable = false;
     }
 
     fn with_context(&self, args: &[Value]) -> Vec<Value> {
@@ -129,9 +150,66 @@ impl Translator<'_, '_> {
     }
 
     pub(super) fn call_indirect(&mut self, type_index: u32, table_index: u32) {
+        let (ty, code) = self.table_callee(type_index, table_index);
+        self.call_code(ty, code);
+    }
+
+    pub(super) fn return_call_indirect(&mut self, type_index: u32, table_index: u32) {
+        let (ty, code) = self.table_callee(type_index, table_index);
+        self.return_call_code(ty, code);
+    }
+
+    pub(super) fn call_ref(&mut self, type_index: u32) {
+        let (ty, code) = self.reference_callee(type_index);
+        self.call_code(ty, code);
+    }
+
+    pub(super) fn return_call_ref(&mut self, type_index: u32) {
+        let (ty, code) = self.reference_callee(type_index);
+        self.return_call_code(ty, code);
+    }
+
+    fn call_code(&mut self, ty: TypeId, code: Value) {
+        let params = self.env.program.ty(ty).params().len();
+        let args = self.pop_n(params);
+        let args = self.with_context(&args);
+        let signature = self.signature_of(ty);
+        let call = self.builder.ins().call_indirect(signature, code, &args);
+        let results = self.builder.inst_results(call).to_vec();
+        self.stack.extend(results);
+    }
+
+    fn return_call_code(&mut self, ty: TypeId, code: Value) {
+        let params = self.env.program.ty(ty).params().len();
+        let args = self.pop_n(params);
+        let args = self.with_context(&args);
+        let signature = self.signature_of(ty);
+        self.builder
+            .ins()
+            .return_call_indirect(signature, code, &args);
+        self.reachable = false;
+    }
+
+    fn called_type(&self, type_index: u32) -> TypeId {
+        self.instance.types[type_index as usize]
+    }
+
+    /// The code that a reference on the stack leads to. Its type needs no check: a reference of a function
+    /// type is null or leads to a function of this very type.
+    fn reference_callee(&mut self, type_index: u32) -> (TypeId, Value) {
+        let ty = self.called_type(type_index);
+        let reference = self.pop();
+        self.builder
+            .ins()
+            .trapz(reference, trap_code(TrapCode::NullFunctionReference));
+        let code = self.builder.ins().ireduce(types::I32, reference);
+        (ty, self.builder.ins().uextend(types::I64, code))
+    }
+
+    /// The code that an entry of a table leads to, whose type is checked.
+    fn table_callee(&mut self, type_index: u32, table_index: u32) -> (TypeId, Value) {
         let table = self.table(table_index);
-        let ty = self.instance.types[type_index as usize]
-            .expect("validated: the type of a call is a function type");
+        let ty = self.called_type(type_index);
         let index = self.pop();
         let entry = self.table_entry(table, index, TrapCode::UndefinedElement);
         let flags = self.table_flags(table);
@@ -158,14 +236,7 @@ impl Translator<'_, '_> {
             .trap(trap_code(TrapCode::IndirectCallTypeMismatch));
         self.builder.switch_to_block(next);
 
-        let code = self.builder.ins().uload32(flags, entry, 0);
-        let params = self.env.program.ty(ty).params().len();
-        let args = self.pop_n(params);
-        let args = self.with_context(&args);
-        let signature = self.signature_of(ty);
-        let call = self.builder.ins().call_indirect(signature, code, &args);
-        let results = self.builder.inst_results(call).to_vec();
-        self.stack.extend(results);
+        (ty, self.builder.ins().uload32(flags, entry, 0))
     }
 }
 

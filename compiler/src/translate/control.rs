@@ -226,6 +226,38 @@ impl Translator<'_, '_> {
         self.builder.switch_to_block(next);
     }
 
+    /// Branches without the reference on top if it is null; otherwise it stays.
+    pub(super) fn br_on_null(&mut self, depth: u32) {
+        let reference = self.pop();
+        let (block, count) = self.target(depth);
+        let args = self.branch_args(count);
+        let next = self.builder.create_block();
+        self.builder.ins().brif(reference, next, &[], block, &args);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
+        self.push(reference);
+    }
+
+    /// Branches with the reference on top if it is not null; otherwise it is gone.
+    pub(super) fn br_on_non_null(&mut self, depth: u32) {
+        let reference = *self.stack.last().expect("validated: there is a reference");
+        let (block, count) = self.target(depth);
+        let args = self.branch_args(count);
+        let next = self.builder.create_block();
+        self.builder.ins().brif(reference, block, &args, next, &[]);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
+        self.pop();
+    }
+
+    /// The topmost `count` values, which a branch takes along; they stay on the stack.
+    fn branch_args(&self, count: usize) -> Vec<BlockArg> {
+        self.stack[self.stack.len() - count..]
+            .iter()
+            .map(|v| BlockArg::Value(*v))
+            .collect()
+    }
+
     pub(super) fn br_table(&mut self, table: &BrTable<'_>) {
         let selector = self.pop();
         let (default, count) = self.target(table.default());

@@ -207,7 +207,7 @@ impl Translator<'_, '_> {
                     .len();
                 let memory = MemoryId(memory);
                 self.check_end(
-                    offset + len as u64,
+                    offset.saturating_add(len as u64),
                     program.memories[memory.index()].initial,
                     |t| t.memory_length(memory),
                     TrapCode::MemoryOutOfBounds,
@@ -233,7 +233,7 @@ impl Translator<'_, '_> {
                     .len();
                 let table = TableId(table);
                 self.check_end(
-                    offset + len as u64,
+                    offset.saturating_add(len as u64),
                     program.tables[table.index()].initial,
                     |t| t.table_length(table),
                     TrapCode::TableOutOfBounds,
@@ -243,7 +243,7 @@ impl Translator<'_, '_> {
                 let to = self
                     .builder
                     .ins()
-                    .iadd_imm_u(base, (offset * size).cast_signed());
+                    .iadd_imm_u(base, offset.wrapping_mul(size).cast_signed());
                 let from = self.symbol_address(Symbol::Elements(id));
                 let len = self.iconst64(len as u64 * size);
                 self.call_libcall(Libcall::Memmove, &[to, from, len]);

@@ -5,7 +5,6 @@ use super::types;
 use crate::program::MemoryId;
 use cranelift_codegen::ir::{InstBuilder, Type};
 use elfin_abi::host::Libcall;
-use elfin_abi::state::WASM_PAGE;
 use wasmparser::{MemArg, MemArgTarget};
 
 impl Translator<'_, '_> {
@@ -81,12 +80,12 @@ impl Translator<'_, '_> {
     pub(super) fn memory_size(&mut self, index: u32) {
         let memory = self.memory(index);
         let length = self.memory_length(memory);
+        let info = &self.env.program.memories[memory.index()];
         let pages = self
             .builder
             .ins()
-            .ushr_imm_u(length, i64::from(WASM_PAGE.trailing_zeros()));
-        let pages = self.builder.ins().ireduce(types::I32, pages);
-        self.push(pages);
+            .ushr_imm_u(length, i64::from(info.page_log2));
+        self.push_address(pages, info.is_64);
     }
 
     pub(super) fn memory_grow(&mut self, index: u32) {
@@ -96,8 +95,7 @@ impl Translator<'_, '_> {
         let descriptor = self.env.layout.memories[memory.index()].descriptor;
         let descriptor = self.state_address(descriptor);
         let old = self.call_libcall(Libcall::MemoryGrow, &[descriptor, pages]);
-        // The failure value, all ones, stays all ones.
-        let old = self.builder.ins().ireduce(types::I32, old[0]);
-        self.push(old);
+        let is_64 = self.env.program.memories[memory.index()].is_64;
+        self.push_address(old[0], is_64);
     }
 }

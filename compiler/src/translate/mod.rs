@@ -52,11 +52,22 @@ pub struct Env<'p> {
 }
 
 impl Env<'_> {
+    /// The calling convention of all Wasm functions of the program. Only the Tail convention has tail calls;
+    /// host functions and the runtime have the C convention in any case.
+    #[must_use]
+    pub const fn call_conv(&self) -> CallConv {
+        if self.usage.tail_calls {
+            CallConv::Tail
+        } else {
+            CallConv::SystemV
+        }
+    }
+
     /// The CLIF signature of functions of a Wasm type.
     #[must_use]
     pub fn signature(&self, ty: TypeId) -> Signature {
         let ty = self.program.ty(ty);
-        let mut signature = Signature::new(CallConv::SystemV);
+        let mut signature = Signature::new(self.call_conv());
         if self.layout.addressing == Addressing::Context {
             signature.params.push(AbiParam::new(types::I64));
         }
@@ -201,12 +212,26 @@ impl<'p, 'f> Translator<'p, 'f> {
         self.reachable = false;
     }
 
-    /// An i32 as an unsigned i64.
+    /// An i32 as an unsigned i64; an i64 as it is.
     fn widen(&mut self, value: Value) -> Value {
+        if self.builder.func.dfg.value_type(value) == types::I64 {
+            return value;
+        }
         if let Some(wide) = self.wide.get(&value) {
             return *wide;
         }
         self.builder.ins().uextend(types::I64, value)
+    }
+
+    /// A 64-bit size or length as a number of the address type of a memory or table. All ones, which means
+    /// failure, stay all ones.
+    fn push_address(&mut self, value: Value, is_64: bool) {
+        let value = if is_64 {
+            value
+        } else {
+            self.builder.ins().ireduce(types::I32, value)
+        };
+        self.stack.push(value);
     }
 
     /// The number that `value` is, when it is a constant of the function.

@@ -68,4 +68,40 @@ impl Translator<'_, '_> {
         let value = self.builder.ins().sextend(to, narrow);
         self.push(value);
     }
+
+    /// Pushes both halves of an i128, the low one first.
+    fn push_halves(&mut self, value: Value) {
+        let (low, high) = self.builder.ins().isplit(value);
+        self.push(low);
+        self.push(high);
+    }
+
+    /// An operator on two pairs of i64 (wide arithmetic).
+    pub(super) fn binary_128(
+        &mut self,
+        apply: impl FnOnce(FuncInstBuilder<'_, '_>, Value, Value) -> Value,
+    ) {
+        let (low, high) = self.pop2();
+        let b = self.builder.ins().iconcat(low, high);
+        let (low, high) = self.pop2();
+        let a = self.builder.ins().iconcat(low, high);
+        let value = apply(self.builder.ins(), a, b);
+        self.push_halves(value);
+    }
+
+    /// The whole product of two i64 (wide arithmetic).
+    pub(super) fn multiply_wide(&mut self, signed: bool) {
+        let (a, b) = self.pop2();
+        let extend = |builder: FuncInstBuilder<'_, '_>, value| {
+            if signed {
+                builder.sextend(types::I128, value)
+            } else {
+                builder.uextend(types::I128, value)
+            }
+        };
+        let a = extend(self.builder.ins(), a);
+        let b = extend(self.builder.ins(), b);
+        let value = self.builder.ins().imul(a, b);
+        self.push_halves(value);
+    }
 }

@@ -35,6 +35,15 @@ impl Translator<'_, '_> {
                 type_index,
                 table_index,
             } => self.call_indirect(type_index, table_index),
+            Operator::ReturnCall { function_index } => self.return_call(function_index),
+            Operator::ReturnCallIndirect {
+                type_index,
+                table_index,
+            } => self.return_call_indirect(type_index, table_index),
+            Operator::CallRef { type_index } => self.call_ref(type_index),
+            Operator::ReturnCallRef { type_index } => self.return_call_ref(type_index),
+            Operator::BrOnNull { relative_depth } => self.br_on_null(relative_depth),
+            Operator::BrOnNonNull { relative_depth } => self.br_on_non_null(relative_depth),
             Operator::Drop => {
                 self.pop();
             }
@@ -106,6 +115,7 @@ impl Translator<'_, '_> {
 
             Operator::RefNull { .. } => self.ref_null(),
             Operator::RefIsNull => self.ref_is_null(),
+            Operator::RefAsNonNull => self.ref_as_non_null(),
             Operator::RefFunc { function_index } => self.ref_func(function_index),
 
             Operator::I32Const { value } => {
@@ -227,6 +237,11 @@ impl Translator<'_, '_> {
             Operator::I64Extend8S => self.sign_extend(I8, I64),
             Operator::I64Extend16S => self.sign_extend(I16, I64),
             Operator::I64Extend32S => self.sign_extend(I32, I64),
+
+            Operator::I64Add128 => self.binary_128(|b, x, y| b.iadd(x, y)),
+            Operator::I64Sub128 => self.binary_128(|b, x, y| b.isub(x, y)),
+            Operator::I64MulWideS => self.multiply_wide(true),
+            Operator::I64MulWideU => self.multiply_wide(false),
 
             ref other => return Err(feature_of(other)),
         }

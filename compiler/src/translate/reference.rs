@@ -1,11 +1,12 @@
 //! Reference operators (core spec, 4.4.3). A function reference is the address of the code and the id of the
 //! type in one word (`elfin_abi::state::FuncRef`); null is zero.
 
-use super::{Translator, types};
+use super::{Translator, trap_code, types};
 use crate::program::Callee;
 use crate::symbol::Symbol;
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::condcodes::IntCC;
+use elfin_abi::trap::TrapCode;
 
 impl Translator<'_, '_> {
     pub(super) fn ref_null(&mut self) {
@@ -18,6 +19,14 @@ impl Translator<'_, '_> {
         let null = self.builder.ins().icmp_imm_u(IntCC::Equal, reference, 0);
         let null = self.builder.ins().uextend(types::I32, null);
         self.push(null);
+    }
+
+    pub(super) fn ref_as_non_null(&mut self) {
+        let reference = self.pop();
+        self.builder
+            .ins()
+            .trapz(reference, trap_code(TrapCode::NullReference));
+        self.push(reference);
     }
 
     pub(super) fn ref_func(&mut self, index: u32) {

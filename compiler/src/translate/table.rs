@@ -44,7 +44,7 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Address of entry `index` (i32), which is checked.
+    /// Address of entry `index` (of the table's address type), which is checked.
     pub(super) fn table_entry(&mut self, table: TableId, index: Value, code: TrapCode) -> Value {
         let index = self.widen(index);
         let length = self.table_length(table);
@@ -69,11 +69,10 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Address of `len` entries at `index` (both i32), checked.
+    /// Address of `len` entries at `index`, checked.
     fn table_range(&mut self, table: TableId, index: Value, len: Value) -> Value {
+        let end = self.range_end(index, len, TrapCode::TableOutOfBounds);
         let index = self.widen(index);
-        let len = self.widen(len);
-        let end = self.builder.ins().iadd(index, len);
         let length = self.table_length(table);
         let outside = self
             .builder
@@ -107,8 +106,8 @@ impl Translator<'_, '_> {
     pub(super) fn table_size(&mut self, table: u32) {
         let table = self.table(table);
         let length = self.table_length(table);
-        let length = self.builder.ins().ireduce(types::I32, length);
-        self.push(length);
+        let is_64 = self.env.program.tables[table.index()].is_64;
+        self.push_address(length, is_64);
     }
 
     pub(super) fn table_grow(&mut self, table: u32) {
@@ -118,8 +117,8 @@ impl Translator<'_, '_> {
         let descriptor = self.env.layout.tables[table.index()].descriptor;
         let descriptor = self.state_address(descriptor);
         let old = self.call_libcall(Libcall::TableGrow, &[descriptor, entries, value]);
-        let old = self.builder.ins().ireduce(types::I32, old[0]);
-        self.push(old);
+        let is_64 = self.env.program.tables[table.index()].is_64;
+        self.push_address(old[0], is_64);
     }
 
     pub(super) fn table_fill(&mut self, table: u32) {
