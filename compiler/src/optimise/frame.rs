@@ -186,7 +186,10 @@ pub(super) fn shrink(pieces: &mut [Piece]) -> bool {
                 roles.get(i + 1) == Some(&Role::Restore)
                     && (frame == 0 || i > 0 && matches!(roles[i - 1], Role::Unmake(_)))
             }
-            Role::Restore => i > 0 && roles[i - 1] == Role::Reset,
+            // Behind it `rsp` is another: only the way out may follow.
+            Role::Restore => {
+                i > 0 && roles[i - 1] == Role::Reset && roles.get(i + 1) == Some(&Role::End)
+            }
             _ => true,
         };
         if !fits {
@@ -368,6 +371,16 @@ mod tests {
         let (code, frameless) = optimised(&[&ENTER, &load, &LEAVE]);
         assert_eq!(code, [&ENTER[..], &load, &[0x5d, 0xc3]].concat());
         assert!(!frameless);
+    }
+
+    #[test]
+    fn a_way_out_that_goes_on_with_the_stack_is_left_alone() {
+        let make = [0x48, 0x83, 0xec, 0x20];
+        let unmake = [0x48, 0x83, 0xc4, 0x20];
+        let restore = [0x48, 0x89, 0xec, 0x5d]; // mov rsp, rbp; pop rbp
+        let load = [0x48, 0x8b, 0x44, 0x24, 0x08]; // mov rax, [rsp + 8], from the caller's frame
+        let parts: [&[u8]; 6] = [&ENTER, &make, &unmake, &restore, &load, &[0xc3]];
+        assert_eq!(optimised(&parts), (parts.concat(), false));
     }
 
     #[test]
