@@ -43,6 +43,8 @@ pub struct Module<'a> {
     pub data: Vec<Data<'a>>,
     /// Names of functions, from the name section.
     pub function_names: Vec<Option<&'a str>>,
+    /// Where it first has a vector type or operator, reachable or not.
+    pub simd: Option<Place>,
 }
 
 /// An import.
@@ -122,6 +124,8 @@ pub struct Summary {
     pub data: Vec<u32>,
     /// Passive element segments it reads or drops.
     pub elements: Vec<u32>,
+    /// Offset of the first vector operator or type, if there is one.
+    pub simd: Option<u64>,
     /// Number of operators.
     pub operators: u32,
 }
@@ -195,6 +199,8 @@ pub enum ConstOperator {
     F32Const(u32),
     /// Bits.
     F64Const(u64),
+    /// Lanes in little-endian order.
+    V128Const(u128),
     GlobalGet(u32),
     RefNull,
     RefFunc(u32),

@@ -36,7 +36,9 @@ pub fn parse(list: &str) -> Result<Vec<Skip<'_>>, String> {
             let (pattern, features) = line.split_once(": ").ok_or_else(|| line.to_owned())?;
             let features = features.split(' ').collect();
             let (pattern, line) = match pattern.split_once(':') {
-                Some((pattern, line)) => (pattern, Some(line.parse().map_err(|_| line.to_owned())?)),
+                Some((pattern, line)) => {
+                    (pattern, Some(line.parse().map_err(|_| line.to_owned())?))
+                }
                 None => (pattern, None),
             };
             Ok(Skip {

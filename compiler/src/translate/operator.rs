@@ -1,7 +1,6 @@
 //! Dispatch: one arm for each operator, which delegates to the room of its family.
 
 use super::Translator;
-use crate::parse::feature_of;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, types};
 use elfin_abi::trap::TrapCode;
@@ -228,7 +227,7 @@ impl Translator<'_, '_> {
             Operator::I64Extend16S => self.sign_extend(I16, I64),
             Operator::I64Extend32S => self.sign_extend(I32, I64),
 
-            ref other => return Err(feature_of(other)),
+            ref other => return self.vector_operator(other),
         }
         Ok(())
     }
