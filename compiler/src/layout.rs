@@ -101,11 +101,13 @@ pub const MAX_STACK: u64 = 1 << 30;
 const EXPANSION: u64 = 16;
 
 /// Guarded memories end here; what further ones a program has are checked. A process on riscv64 may have no
-/// more than 256 GiB (Sv39), and its initial stack lies at the end of them.
+/// more than 256 GiB (Sv39), and its initial stack lies at the end of them. On aarch64 it may be 512 GiB (39-bit
+/// addresses), and qemu-user puts the stack at 340 GiB.
 const fn guarded_end(arch: Arch) -> u64 {
     match arch {
         Arch::Riscv64 => 96 << 30,
-        Arch::X86_64 | Arch::Aarch64 => 1 << 46,
+        Arch::Aarch64 => 320 << 30,
+        Arch::X86_64 => 1 << 46,
     }
 }
 
