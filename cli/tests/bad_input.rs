@@ -758,10 +758,6 @@ fn imports_only() {
 fn what_is_not_compiled_yet_is_named() {
     for (text, feature) in [
         (
-            r#"(module (func (export "_start") (drop (v128.const i64x2 0 0))))"#,
-            "simd",
-        ),
-        (
             r#"(module (tag) (func (export "_start") (throw 0)))"#,
             "exceptions",
         ),
@@ -778,6 +774,43 @@ fn what_is_not_compiled_yet_is_named() {
         refused(
             text.as_bytes(),
             &[&format!("unsupported feature: {feature}\n")],
+        );
+    }
+}
+
+/// Wherever a vector stands, riscv64 refuses it before code is generated, and the other targets take it.
+#[test]
+fn vectors_are_refused_on_riscv64() {
+    for text in [
+        r#"(module (func (export "_start") (drop (v128.const i64x2 0 0))))"#,
+        r#"(module (func (export "_start") (unreachable) (drop (i8x16.splat (i32.const 1)))))"#,
+        r#"(module (func (local v128)) (func (export "_start")))"#,
+        r#"(module (func (drop (block (result v128) (unreachable)))) (func (export "_start")))"#,
+        r#"(module (func (drop (select (result v128) (unreachable)))) (func (export "_start")))"#,
+        r#"(module (func (param v128)) (func (export "_start")))"#,
+        r#"(module (type (func (result v128))) (func (export "_start")))"#,
+        r#"(module (global v128 (v128.const i64x2 0 0)) (func (export "_start")))"#,
+    ] {
+        let place = "in hostile.wasm, ";
+        refused_with(
+            text.as_bytes(),
+            &["--target", "riscv64"],
+            &[place, "offset 0x", "unsupported feature: simd-on-riscv64\n"],
+        );
+        for target in ["x86_64", "aarch64"] {
+            let (built, _scratch) = build(text.as_bytes(), &["--target", target]);
+            built.expect_code(0);
+        }
+    }
+}
+
+#[test]
+fn vectors_cannot_be_typed() {
+    for ty in ["(param v128)", "(result v128) (v128.const i64x2 0 0)"] {
+        refused_with(
+            format!(r#"(module (func (export "f") {ty}))"#).as_bytes(),
+            &["--invoke", "f"],
+            &["--invoke f: its type", "a vector"],
         );
     }
 }

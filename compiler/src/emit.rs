@@ -475,6 +475,10 @@ impl<'p> Emitter<'p> {
             };
             match global.init {
                 Constant::Bits(bits) => block.word(offset, 0, bits),
+                Constant::V128(bits) => {
+                    block.word(offset, 0, bits as u64);
+                    block.word(offset, 8, (bits >> 64) as u64);
+                }
                 Constant::Null => {}
                 Constant::Function(callee) => {
                     block.reference(offset, callee, self.reference_bytes(Some(callee)))
@@ -782,7 +786,7 @@ impl<'p> Emitter<'p> {
 fn function_constant(constant: Constant) -> Option<Callee> {
     match constant {
         Constant::Function(callee) => Some(callee),
-        Constant::Null | Constant::Bits(_) => None,
+        Constant::Null | Constant::Bits(_) | Constant::V128(_) => None,
     }
 }
 

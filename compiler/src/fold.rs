@@ -201,7 +201,7 @@ fn fold_instance(
         for (slot, item) in (offset as usize..).zip(&element.items) {
             let entry = match evaluate(&program.globals, instance, item) {
                 Constant::Function(callee) => Some(callee),
-                Constant::Null | Constant::Bits(_) => None,
+                Constant::Null | Constant::Bits(_) | Constant::V128(_) => None,
             };
             if slot >= entries.len() {
                 entries.resize(slot + 1, None);

@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::fold::Folded;
+use crate::module::ValType;
 use crate::options::{Addressing, Arch, MemoryMode, Options};
 use crate::program::{Constant, GlobalId, MemoryId, Program, TableId};
 use crate::usage::Usage;
@@ -100,11 +101,13 @@ pub const MAX_STACK: u64 = 1 << 30;
 const EXPANSION: u64 = 16;
 
 /// Guarded memories end here; what further ones a program has are checked. A process on riscv64 may have no
-/// more than 256 GiB (Sv39), and its initial stack lies at the end of them.
+/// more than 256 GiB (Sv39), and its initial stack lies at the end of them. On aarch64 it may be 512 GiB (39-bit
+/// addresses), and qemu-user puts the stack at 340 GiB.
 const fn guarded_end(arch: Arch) -> u64 {
     match arch {
         Arch::Riscv64 => 96 << 30,
-        Arch::X86_64 | Arch::Aarch64 => 1 << 46,
+        Arch::Aarch64 => 320 << 30,
+        Arch::X86_64 => 1 << 46,
     }
 }
 
@@ -137,8 +140,13 @@ struct Slots {
 
 impl Slots {
     fn take(&mut self, size: u32) -> u32 {
-        let at = self.next;
-        self.next += u64::from(size);
+        self.take_aligned(size, 1)
+    }
+
+    /// The block itself is aligned to 16.
+    fn take_aligned(&mut self, size: u32, alignment: u64) -> u32 {
+        let at = self.next.next_multiple_of(alignment);
+        self.next = at + u64::from(size);
         // Overflow is caught when the whole block is measured.
         u32::try_from(at).unwrap_or(u32::MAX)
     }
@@ -166,10 +174,12 @@ pub fn lay_out(
         .iter()
         .zip(&usage.globals_set)
         .map(|(global, set)| {
-            if *set {
-                GlobalPlace::Slot(slots.take(8))
-            } else {
+            if !*set {
                 GlobalPlace::Constant(global.init)
+            } else if global.ty.content_type == ValType::V128 {
+                GlobalPlace::Slot(slots.take_aligned(16, 16))
+            } else {
+                GlobalPlace::Slot(slots.take(8))
             }
         })
         .collect();

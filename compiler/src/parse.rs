@@ -101,6 +101,11 @@ pub fn parse<'a>(name: &str, bytes: &'a [u8]) -> Result<Module<'a>> {
     }
     let mut module = reader.module;
     module.bodies = read_bodies(&module, bodies)?;
+    if module.simd.is_none() {
+        module.simd = (module.imported_functions..)
+            .zip(&module.bodies)
+            .find_map(|(index, body)| Some(module.function_place(index, Some(body.summary.simd?))));
+    }
     Ok(module)
 }
 
@@ -124,6 +129,7 @@ fn empty_module<'a>(name: &str) -> Module<'a> {
         elements: Vec::new(),
         data: Vec::new(),
         function_names: Vec::new(),
+        simd: None,
     }
 }
 
@@ -340,7 +346,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn element(&self, element: wasmparser::Element<'a>) -> Result<Element> {
+    fn element(&mut self, element: wasmparser::Element<'a>) -> Result<Element> {
         let mode = match &element.kind {
             ElementKind::Passive => SegmentMode::Passive,
             ElementKind::Declared => SegmentMode::Declared,
@@ -382,6 +388,9 @@ impl<'a> Reader<'a> {
                 Operator::I64Const { value } => ConstOperator::I64Const(value),
                 Operator::F32Const { value } => ConstOperator::F32Const(value.bits()),
                 Operator::F64Const { value } => ConstOperator::F64Const(value.bits()),
+                Operator::V128Const { value } => {
+                    ConstOperator::V128Const(u128::from_le_bytes(*value.bytes()))
+                }
                 Operator::GlobalGet { global_index } => ConstOperator::GlobalGet(global_index),
                 Operator::RefNull { .. } => ConstOperator::RefNull,
                 Operator::RefFunc { function_index } => ConstOperator::RefFunc(function_index),
@@ -398,11 +407,17 @@ impl<'a> Reader<'a> {
         Ok(ConstExpr { operators })
     }
 
-    fn value_type(&self, ty: ValType, offset: u64) -> Result<()> {
+    fn value_type(&mut self, ty: ValType, offset: u64) -> Result<()> {
+        if ty == ValType::V128 && self.module.simd.is_none() {
+            self.module.simd = Some(Place {
+                offset: Some(offset),
+                ..self.module.place()
+            });
+        }
         value_type_feature(ty).map_or(Ok(()), |feature| Err(self.unsupported(feature, offset)))
     }
 
-    fn table_type(&self, ty: &wasmparser::TableType, offset: u64) -> Result<()> {
+    fn table_type(&mut self, ty: &wasmparser::TableType, offset: u64) -> Result<()> {
         self.value_type(ValType::Ref(ty.element_type), offset)?;
         if ty.shared {
             return Err(self.unsupported("shared-everything-threads", offset));
@@ -441,8 +456,7 @@ fn unsupported(module: &Module<'_>, feature: &str, offset: u64) -> Error {
 /// The feature that a value type needs beyond what elfin compiles.
 fn value_type_feature(ty: ValType) -> Option<&'static str> {
     match ty {
-        ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 => None,
-        ValType::V128 => Some("simd"),
+        ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 | ValType::V128 => None,
         ValType::Ref(r) if r.is_func_ref() || r.is_extern_ref() => None,
         // Of a type that is no function type there are only null references without the instructions that
         // make others, which are refused.
@@ -539,6 +553,9 @@ fn read_body<'a>(
         if let Some(feature) = value_type_feature(ty) {
             lacking.get_or_insert((feature.to_owned(), start));
         }
+        if ty == ValType::V128 {
+            summary.simd.get_or_insert(start);
+        }
     }
     let mut operators = wasmparser::OperatorsReader::new(reader);
     while !operators.eof() {
@@ -547,6 +564,9 @@ fn read_body<'a>(
         summary.operators += 1;
         if let Err(feature) = summarise(&operator, &mut summary) {
             lacking.get_or_insert((feature, offset));
+        }
+        if summary.simd.is_none() && has_vectors(&operator) {
+            summary.simd = Some(offset);
         }
         if let Operator::BrTable { targets } = &operator
             && targets.len() > MAX_BR_TABLE_TARGETS
@@ -588,6 +608,17 @@ fn read_body<'a>(
         list.dedup();
     }
     Ok(Body { body, summary })
+}
+
+/// Whether an operator has to do with vectors: by itself, or by the type that it names.
+fn has_vectors(operator: &Operator<'_>) -> bool {
+    match *operator {
+        Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+            blockty == wasmparser::BlockType::Type(ValType::V128)
+        }
+        Operator::TypedSelect { ty } => ty == ValType::V128,
+        ref other => matches!(proposal_of(other), "simd" | "relaxed_simd"),
+    }
 }
 
 /// Notes what an operator uses.
@@ -659,7 +690,9 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         | "reference_types"
         | "tail_call"
         | "function_references"
-        | "wide_arithmetic" => Ok(()),
+        | "wide_arithmetic"
+        | "simd"
+        | "relaxed_simd" => Ok(()),
         _ => Err(feature_of(operator)),
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Place, Printable, Result};
 use crate::module::{
     ConstExpr, ConstOperator, FuncType, GlobalType, Item, Module, SegmentMode, ValType,
 };
-use crate::options::{Options, UnknownImports};
+use crate::options::{Arch, Options, UnknownImports};
 use elfin_abi::host::{self, HostFunction};
 use std::collections::HashMap;
 
@@ -224,6 +224,8 @@ pub struct Global {
 pub enum Constant {
     /// Bits of a number.
     Bits(u64),
+    /// Bits of a vector, lane 0 lowest.
+    V128(u128),
     /// The null reference.
     Null,
     /// A reference to a function.
@@ -519,6 +521,15 @@ impl<'m, 'o> Linker<'m, 'o> {
 
     /// Adds an instance. `later` are modules of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
+        // The back end has vectors only with the V extension, which RV64GC lacks.
+        if self.options.arch == Arch::Riscv64
+            && let Some(place) = &module.simd
+        {
+            return Err(Error::Unsupported {
+                feature: "simd-on-riscv64".to_owned(),
+                place: place.clone(),
+            });
+        }
         let id = InstanceId(self.program.instances.len() as u32);
         let types = self
             .canonical
@@ -735,7 +746,7 @@ impl<'m, 'o> Linker<'m, 'o> {
         match self.evaluate(instance, expr) {
             Constant::Bits(bits) if is_64 => bits,
             Constant::Bits(bits) => u64::from(bits as u32),
-            Constant::Null | Constant::Function(_) => {
+            Constant::V128(_) | Constant::Null | Constant::Function(_) => {
                 unreachable!("validated: an offset is a number")
             }
         }
@@ -1032,10 +1043,10 @@ impl<'m, 'o> Linker<'m, 'o> {
                 .params()
                 .iter()
                 .chain(ty.results())
-                .any(|ty| ty.is_reference_type())
+                .any(|ty| ty.is_reference_type() || *ty == ValType::V128)
             {
                 return Err(error(format!(
-                    "--invoke {}: its type {} has a reference, which no command line can give or show",
+                    "--invoke {}: its type {} has a reference or a vector, which no command line can give or show",
                     Printable(name),
                     describe(ty)
                 )));
@@ -1068,6 +1079,7 @@ pub fn evaluate(globals: &[Global], instance: &Instance<'_>, expr: &ConstExpr) -
             ConstOperator::I64Const(v) => Constant::Bits(v as u64),
             ConstOperator::F32Const(bits) => Constant::Bits(u64::from(bits)),
             ConstOperator::F64Const(bits) => Constant::Bits(bits),
+            ConstOperator::V128Const(bits) => Constant::V128(bits),
             ConstOperator::GlobalGet(index) => {
                 globals[instance.globals[index as usize].index()].init
             }

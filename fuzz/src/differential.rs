@@ -204,7 +204,11 @@ impl<'a> Subject<'a> {
     fn new(case: &'a Case) -> Result<Self, Verdict> {
         let module = parse::parse("case", &case.wasm)
             .map_err(|e| Verdict::Different(format!("not read: {}", describe(&e))))?;
-        let behaviour = oracle::run(&case.wasm, &module, case.seed).map_err(Verdict::Discarded)?;
+        // Its translator panics now and then.
+        let run = AssertUnwindSafe(|| oracle::run(&case.wasm, &module, case.seed));
+        let behaviour = catch_unwind(run)
+            .unwrap_or_else(|_| Err("the oracle panics".to_owned()))
+            .map_err(Verdict::Discarded)?;
         let watcher = wat::parse_str(oracle::watcher(&module, "case"))
             .map_err(|e| Verdict::Discarded(format!("no watcher: {e}")))?;
         Ok(Self {

@@ -306,7 +306,10 @@ fn argument(argument: WastArg<'_>) -> Result<(ValType, Constant), &'static str> 
         WastArgCore::I64(v) => (ValType::I64, Constant::Bits(v.cast_unsigned())),
         WastArgCore::F32(v) => (ValType::F32, Constant::Bits(u64::from(v.bits))),
         WastArgCore::F64(v) => (ValType::F64, Constant::Bits(v.bits)),
-        WastArgCore::V128(_) => return Err("simd"),
+        WastArgCore::V128(v) => (
+            ValType::V128,
+            Constant::V128(u128::from_le_bytes(v.to_le_bytes())),
+        ),
         WastArgCore::RefNull(ty) => match abstract_type(&ty) {
             Some(AbstractHeapType::Func) => (ValType::FUNCREF, Constant::Null),
             Some(AbstractHeapType::Extern) => (ValType::EXTERNREF, Constant::Null),

@@ -236,8 +236,18 @@ pub(crate) fn module_of(directory: &Path) -> PathBuf {
         })
 }
 
-/// What is refused today, by directory name, with the feature that is missing.
-pub(crate) fn unsupported_modules() -> Vec<(String, String)> {
+/// A program that is refused today.
+pub(crate) struct Unsupported {
+    /// Its directory.
+    pub(crate) name: String,
+    /// For this target only.
+    pub(crate) target: Option<String>,
+    /// The feature that is missing.
+    pub(crate) feature: String,
+}
+
+/// What is refused today.
+pub(crate) fn unsupported_modules() -> Vec<Unsupported> {
     include_str!("../unsupported-modules.txt")
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -248,8 +258,16 @@ pub(crate) fn unsupported_modules() -> Vec<(String, String)> {
                     .next()
                     .unwrap_or_else(|| panic!("{line}: name, feature, reason"))
             };
-            let (name, feature, _reason) = (word().to_owned(), word().to_owned(), word());
-            (name, feature)
+            let (name, feature, _reason) = (word(), word().to_owned(), word());
+            let (name, target) = match name.split_once('@') {
+                Some((name, target)) => (name.to_owned(), Some(target.to_owned())),
+                None => (name.to_owned(), None),
+            };
+            Unsupported {
+                name,
+                target,
+                feature,
+            }
         })
         .collect()
 }

@@ -48,6 +48,10 @@ impl Translator<'_, '_> {
                 let value = self.iconst32(bits as u32);
                 self.push(value);
             }
+            (_, Constant::V128(bits)) => {
+                let value = self.vector_constant(bits);
+                self.push(value);
+            }
             (_, Constant::Bits(bits)) => {
                 let value = self.iconst64(bits);
                 self.push(value);

@@ -119,7 +119,8 @@ pub fn action_glue(
         let values = t.pop_n(types.len());
         for (slot, value) in (0..).zip(values) {
             let at = slot * script::SLOT.cast_signed();
-            let flags = MemFlagsData::trusted();
+            // Slots are aligned to 8 bytes, which is not enough for a vector.
+            let flags = MemFlagsData::new().with_notrap();
             t.builder.ins().store(flags, value, results, at);
         }
         let done = t.iconst32(script::DONE);

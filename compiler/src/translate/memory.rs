@@ -3,7 +3,7 @@
 use super::Translator;
 use super::types;
 use crate::program::MemoryId;
-use cranelift_codegen::ir::{InstBuilder, Type};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
 use elfin_abi::host::Libcall;
 use wasmparser::{MemArg, MemArgTarget};
 
@@ -20,24 +20,25 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// A load of the whole type.
-    pub(super) fn load(&mut self, memarg: &MemArg, ty: Type) {
+    /// Takes the address of an access of `width` bytes: flags, base and immediate.
+    pub(super) fn access(&mut self, memarg: &MemArg, width: u32) -> (MemFlagsData, Value, i32) {
         let memory = self.accessed(memarg);
         let index = self.pop();
         let flags = self.memory_flags(memory);
-        let (base, offset) =
-            self.guest_address(memory, index, memarg.offset, u64::from(ty.bytes()));
+        let (base, offset) = self.guest_address(memory, index, memarg.offset, u64::from(width));
+        (flags, base, offset)
+    }
+
+    /// A load of the whole type.
+    pub(super) fn load(&mut self, memarg: &MemArg, ty: Type) {
+        let (flags, base, offset) = self.access(memarg, ty.bytes());
         let value = self.builder.ins().load(ty, flags, base, offset);
         self.push(value);
     }
 
     /// A load of `from` into a wider `to`.
     pub(super) fn load_extended(&mut self, memarg: &MemArg, to: Type, from: Type, signed: bool) {
-        let memory = self.accessed(memarg);
-        let index = self.pop();
-        let flags = self.memory_flags(memory);
-        let (base, offset) =
-            self.guest_address(memory, index, memarg.offset, u64::from(from.bytes()));
+        let (flags, base, offset) = self.access(memarg, from.bytes());
         let b = self.builder.ins();
         let value = match (from, signed) {
             (types::I8, true) => b.sload8(to, flags, base, offset),

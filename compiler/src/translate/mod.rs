@@ -14,6 +14,7 @@ mod memory;
 mod numeric;
 mod operator;
 mod reference;
+mod simd;
 mod stack;
 mod state;
 mod table;
@@ -81,7 +82,7 @@ impl Env<'_> {
     }
 }
 
-/// The CLIF type of a value type. References are 64-bit words.
+/// The CLIF type of a value type. References are 64-bit words, vectors are seen as bytes.
 fn clif_type(ty: ValType) -> Type {
     match ty {
         ValType::I32 => types::I32,
@@ -113,6 +114,8 @@ enum Region {
     Global(u32),
     /// Descriptors of segments.
     Segments,
+    /// A function's own scratch space on the stack.
+    Scratch,
 }
 
 impl Region {
@@ -126,6 +129,7 @@ impl Region {
             Region::TableLength(i) => 4 * KIND + i,
             Region::Global(i) => 5 * KIND + i,
             Region::Segments => 6 * KIND,
+            Region::Scratch => 7 * KIND,
         }
     }
 }
@@ -153,6 +157,8 @@ struct Translator<'p, 'f> {
     signatures: HashMap<TypeId, SigRef>,
     regions: HashMap<Region, AliasRegion>,
     memory_symbol: Option<ir::GlobalValue>,
+    /// Stack space in which vectors are taken apart.
+    scratch: Option<ir::StackSlot>,
 }
 
 impl<'p, 'f> Translator<'p, 'f> {
@@ -172,6 +178,7 @@ impl<'p, 'f> Translator<'p, 'f> {
             signatures: HashMap::new(),
             regions: HashMap::new(),
             memory_symbol: None,
+            scratch: None,
         }
     }
 
@@ -315,6 +322,7 @@ impl Translator<'_, '_> {
         let zero = match ty {
             ValType::F32 => self.builder.ins().f32const(0.0),
             ValType::F64 => self.builder.ins().f64const(0.0),
+            ValType::V128 => self.vector_constant(0),
             _ => self.builder.ins().iconst(clif, 0),
         };
         for _ in 0..count {

@@ -90,7 +90,7 @@ impl Translator<'_, '_> {
     }
 
     /// The whole product of two i64 (wide arithmetic).
-    pub(super) fn multiply_wide(&mut self, signed: bool) {
+    pub(super) fn multiply_128(&mut self, signed: bool) {
         let (a, b) = self.pop2();
         let extend = |builder: FuncInstBuilder<'_, '_>, value| {
             if signed {

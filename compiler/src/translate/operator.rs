@@ -1,7 +1,6 @@
 //! Dispatch: one arm for each operator, which delegates to the room of its family.
 
 use super::Translator;
-use crate::parse::feature_of;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, types};
 use elfin_abi::trap::TrapCode;
@@ -240,10 +239,10 @@ impl Translator<'_, '_> {
 
             Operator::I64Add128 => self.binary_128(|b, x, y| b.iadd(x, y)),
             Operator::I64Sub128 => self.binary_128(|b, x, y| b.isub(x, y)),
-            Operator::I64MulWideS => self.multiply_wide(true),
-            Operator::I64MulWideU => self.multiply_wide(false),
+            Operator::I64MulWideS => self.multiply_128(true),
+            Operator::I64MulWideU => self.multiply_128(false),
 
-            ref other => return Err(feature_of(other)),
+            ref other => return self.vector_operator(other),
         }
         Ok(())
     }
