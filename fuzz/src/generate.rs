@@ -5,10 +5,11 @@
 //! and so end by themselves; the others are left as they are, and the oracle says which calls end.
 
 use arbitrary::Unstructured;
+use std::collections::VecDeque;
 use wasm_encoder::reencode::{self, Reencode, RoundtripReencoder};
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, ExportKind, ExportSection, GlobalSection, GlobalType,
-    Instruction, Module, ValType,
+    Ieee32, Ieee64, Instruction, Module, ValType,
 };
 use wasm_smith::Config;
 
@@ -147,6 +148,9 @@ fn finish(wasm: &[u8], fuelled: bool) -> Option<Vec<u8>> {
             (ExportKind::Global, "g", module.globals.len()),
         ],
         fuel: (fuelled && !module.globals.is_empty()).then_some(module.globals.len() as u32),
+        params: (0..module.functions.len() as u32)
+            .map(|index| module.function_type(index).params().len() as u32)
+            .collect(),
     };
     let mut finished = Module::new();
     finisher
@@ -159,6 +163,8 @@ struct Finisher {
     counts: [(ExportKind, &'static str, usize); 4],
     /// Index of the fuel global.
     fuel: Option<u32>,
+    /// How many parameters the functions have that are still to come.
+    params: VecDeque<u32>,
 }
 
 impl Finisher {
@@ -179,6 +185,22 @@ impl Finisher {
             function.instruction(&instruction);
         }
     }
+}
+
+/// The canonical NaN in place of any other.
+fn canonicalise(
+    function: &mut wasm_encoder::Function,
+    local: u32,
+    nan: &Instruction<'_>,
+    equal: &Instruction<'_>,
+) {
+    function
+        .instruction(&Instruction::LocalTee(local))
+        .instruction(nan)
+        .instruction(&Instruction::LocalGet(local))
+        .instruction(&Instruction::LocalGet(local))
+        .instruction(equal)
+        .instruction(&Instruction::Select);
 }
 
 type Reencoded = Result<(), reencode::Error<std::convert::Infallible>>;
@@ -224,13 +246,37 @@ impl Reencode for Finisher {
         code: &mut CodeSection,
         body: wasmparser::FunctionBody<'_>,
     ) -> Reencoded {
-        let mut function = self.new_function_with_parsed_locals(&body)?;
+        let mut next = self.params.pop_front().unwrap_or(0);
+        let mut locals = Vec::new();
+        for run in body.get_locals_reader()? {
+            let (count, ty) = run?;
+            locals.push((count, self.val_type(ty)?));
+            next += count;
+        }
+        locals.extend([(1, ValType::F32), (1, ValType::F64)]);
+        let (single, double) = (next, next + 1);
+
+        let mut function = wasm_encoder::Function::new(locals);
         self.burn(&mut function);
         for operator in body.get_operators_reader()? {
             let instruction = self.instruction(operator?)?;
             function.instruction(&instruction);
-            if matches!(instruction, Instruction::Loop(_)) {
-                self.burn(&mut function);
+            match instruction {
+                Instruction::Loop(_) => self.burn(&mut function),
+                // The generator leaves these two as they are; machines differ in the payload.
+                Instruction::F32DemoteF64 => canonicalise(
+                    &mut function,
+                    single,
+                    &Instruction::F32Const(Ieee32::new(0x7fc0_0000)),
+                    &Instruction::F32Eq,
+                ),
+                Instruction::F64PromoteF32 => canonicalise(
+                    &mut function,
+                    double,
+                    &Instruction::F64Const(Ieee64::new(0x7ff8_0000_0000_0000)),
+                    &Instruction::F64Eq,
+                ),
+                _ => {}
             }
         }
         code.function(&function);
