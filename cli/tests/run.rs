@@ -39,6 +39,21 @@ fn cached(scratch: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn a_backtrace_goes_through_tail_calls_and_functions_without_a_frame() {
+    let scratch = scratch(&["trap-behind-tail-call.wat"]);
+    for target in TARGETS {
+        let trap = run(
+            scratch.path(),
+            &["trap-behind-tail-call.wat", "--target", target],
+        );
+        trap.expect_code(134);
+        let expected =
+            "elfin: trap: out of bounds memory access\n    0: leaf\n    1: big\n    2: start\n";
+        assert_eq!(trap.stderr, expected, "{target}");
+    }
+}
+
+#[test]
 fn exit_codes_and_traps_on_every_target() {
     let scratch = scratch(&["exit.wat", "trap.wat", "hello.wat"]);
     for target in TARGETS {

@@ -326,10 +326,26 @@ fn is_frameless(arch: Arch, code: &[u8]) -> bool {
             let save = 0xa9bf_7bfd_u32.to_le_bytes();
             !code.chunks_exact(4).take(4).any(|inst| inst == save)
         }
-        // addi sp, sp, -16, or the compressed c.addi16sp
+        // sd ra, 8(sp), or the compressed c.sdsp, near the start: room for the arguments of a tail call and for the
+        // record itself is made before.
         Arch::Riscv64 => {
-            !code.starts_with(&0xff01_0113_u32.to_le_bytes())
-                && !code.starts_with(&0x717d_u16.to_le_bytes())
+            let mut rest = code;
+            for _ in 0..6 {
+                // The low two bits tell the length (RISC-V unprivileged, 1.5).
+                let len = if rest.first().is_some_and(|b| b & 0b11 == 0b11) {
+                    4
+                } else {
+                    2
+                };
+                let Some((inst, behind)) = rest.split_at_checked(len) else {
+                    return true;
+                };
+                if inst == 0x0011_3423_u32.to_le_bytes() || inst == 0xe406_u16.to_le_bytes() {
+                    return false;
+                }
+                rest = behind;
+            }
+            true
         }
     }
 }
