@@ -157,6 +157,8 @@ pub enum Verdict {
     Discarded(String),
     /// Something differs, or the compiler or the executable failed.
     Different(String),
+    /// All cases in one executable fail, each in its own does not. Said of the first.
+    DifferentTogether(String),
 }
 
 /// Tries cases together.
@@ -166,11 +168,18 @@ pub fn run(cases: &[Case], arch: Arch, mode: Mode) -> Vec<Verdict> {
     let runnable: Vec<&Subject<'_>> = subjects.iter().filter_map(|s| s.as_ref().ok()).collect();
     let mut verdicts = match try_together(&runnable, arch, mode) {
         Ok(verdicts) => verdicts,
-        // Whose fault is it?
-        Err(_) if runnable.len() > 1 => runnable
-            .iter()
-            .map(|subject| alone(subject, arch, mode))
-            .collect(),
+        Err(message) if runnable.len() > 1 => {
+            // Whose fault is it?
+            let mut verdicts: Vec<Verdict> = runnable
+                .iter()
+                .map(|subject| alone(subject, arch, mode))
+                .collect();
+            let is_found = |v: &Verdict| matches!(v, Verdict::Different(_));
+            if !verdicts.iter().any(is_found) {
+                verdicts[0] = Verdict::DifferentTogether(message);
+            }
+            verdicts
+        }
         Err(message) => vec![Verdict::Different(message)],
     }
     .into_iter();
@@ -393,5 +402,64 @@ fn same(ty: Option<ValType>, word: u64, slot: u128) -> bool {
         // Which function it is has no number.
         Some(ty) if ty == ValType::FUNCREF => (word != 0) == (slot != 0),
         _ => u128::from(word) == slot,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A comparison that never fails would find nothing for ever.
+    #[test]
+    fn a_wrong_word_or_trap_is_seen() {
+        let arch = Arch::ALL
+            .iter()
+            .find(|arch| arch.name() == std::env::consts::ARCH)
+            .expect("a target of ours");
+        let (mut words, mut traps) = (0, 0);
+        for case in (0..12).filter_map(Case::generate) {
+            let mut subject = Subject::new(&case).expect("a case for the oracle");
+            assert!(matches!(
+                alone(&subject, *arch, Mode::ALL[0]),
+                Verdict::Same { .. }
+            ));
+            let Some((_, outcome)) = subject.behaviour.steps.last_mut() else {
+                continue;
+            };
+            match outcome {
+                Outcome::Done(found) if !found.is_empty() => {
+                    let last = found.len() - 1;
+                    found[last] ^= 1;
+                    words += 1;
+                }
+                _ => continue,
+            }
+            let wrong = alone(&subject, *arch, Mode::ALL[0]);
+            assert!(
+                matches!(wrong, Verdict::Different(_)),
+                "{}: {wrong:?}",
+                case.seed
+            );
+
+            let mut subject = Subject::new(&case).expect("a case for the oracle");
+            let trapped = subject
+                .behaviour
+                .steps
+                .iter_mut()
+                .find_map(|(_, o)| match o {
+                    Outcome::Trap(code) => Some(code),
+                    Outcome::Done(_) => None,
+                });
+            let Some(code) = trapped else { continue };
+            *code = TrapCode::NullReference;
+            traps += 1;
+            let wrong = alone(&subject, *arch, Mode::ALL[0]);
+            assert!(
+                matches!(wrong, Verdict::Different(_)),
+                "{}: {wrong:?}",
+                case.seed
+            );
+        }
+        assert!(words > 5 && traps > 3, "{words} {traps}");
     }
 }

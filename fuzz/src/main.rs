@@ -43,7 +43,7 @@ enum Command {
         /// How code is generated; `mixed` is another one from batch to batch.
         #[arg(long, value_parser = mode, default_value = "mixed")]
         mode: Modes,
-        /// Modules in one executable, at most; without it, few natively and 32 under emulation.
+        /// Modules in one executable; without it, one to eight natively and 32 under emulation.
         #[arg(long)]
         batch: Option<u64>,
         /// These modules and not generated ones.
@@ -111,7 +111,7 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
                 .collect::<Result<Vec<_>, _>>()?;
             let batches = if files.is_empty() {
                 let native = target.name() == std::env::consts::ARCH;
-                batches(seeds, batch.unwrap_or(if native { 8 } else { 32 }))
+                batches(seeds, batch.or((!native).then_some(32)))
             } else {
                 Vec::new()
             };
@@ -186,18 +186,14 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
     Ok(findings.count.into_inner() as usize)
 }
 
-/// Seeds in batches of up to `most`, of different sizes: only one module of an executable has the memory
-/// that is addressed by a constant.
-fn batches(seeds: std::ops::Range<u64>, most: u64) -> Vec<std::ops::Range<u64>> {
+/// Seeds in batches of `size`, or of different sizes up to eight: only one module of an executable has the
+/// memory that is addressed by a constant.
+fn batches(seeds: std::ops::Range<u64>, size: Option<u64>) -> Vec<std::ops::Range<u64>> {
     let mut batches = Vec::new();
     let mut start = seeds.start;
     while start < seeds.end {
-        let size = if most > 8 {
-            most
-        } else {
-            1 + Random::new(start).below(most.max(1) as usize) as u64
-        };
-        let end = seeds.end.min(start + size);
+        let size = size.unwrap_or_else(|| 1 + Random::new(start).below(8) as u64);
+        let end = seeds.end.min(start + size.max(1));
         batches.push(start..end);
         start = end;
     }
@@ -206,6 +202,7 @@ fn batches(seeds: std::ops::Range<u64>, most: u64) -> Vec<std::ops::Range<u64>> 
 
 fn try_batch(cases: &[Case], target: Arch, mode: Mode, findings: &Findings<'_>) -> Tally {
     let mut tally = Tally::default();
+    let name = |case: &Case| format!("{}-{}-{}", target.name(), mode.name, case.seed);
     for (case, verdict) in cases.iter().zip(differential::run(cases, target, mode)) {
         match verdict {
             Verdict::Same { steps, traps, cut } => {
@@ -220,21 +217,28 @@ fn try_batch(cases: &[Case], target: Arch, mode: Mode, findings: &Findings<'_>) 
             Verdict::Discarded(reason) => tally.count(&format!("discarded: {reason}"), 1),
             Verdict::Different(message) => {
                 tally.count("FOUND", 1);
-                findings.save(
-                    &format!("{}-{}-{}", target.name(), mode.name, case.seed),
-                    &case.wasm,
-                    &message,
-                    &format!(
-                        "differential --seed {} --cases 1 --target {} --mode {}",
-                        case.seed,
-                        target.name(),
-                        mode.name
-                    ),
-                );
+                let again = again(case.seed, 1, target, mode);
+                findings.save(&name(case), &case.wasm, &message, &again);
+            }
+            Verdict::DifferentTogether(message) => {
+                tally.count("FOUND", 1);
+                let (first, last) = (cases[0].seed, cases[cases.len() - 1].seed);
+                let again = again(first, last - first + 1, target, mode);
+                let message = format!("{} together, none alone: {message}", cases.len());
+                findings.save(&name(case), &case.wasm, &message, &again);
             }
         }
     }
     tally
+}
+
+/// The arguments that show a finding again.
+fn again(seed: u64, cases: u64, target: Arch, mode: Mode) -> String {
+    format!(
+        "differential --seed {seed} --cases {cases} --batch {cases} --target {} --mode {}",
+        target.name(),
+        mode.name
+    )
 }
 
 /// Counts by what they count.

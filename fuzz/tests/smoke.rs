@@ -21,7 +21,7 @@ fn differences(cases: &[Case], arch: Arch, mode: Mode) -> Vec<String> {
         .iter()
         .zip(verdicts)
         .filter_map(|(case, verdict)| match verdict {
-            Verdict::Different(message) => Some(format!(
+            Verdict::Different(message) | Verdict::DifferentTogether(message) => Some(format!(
                 "seed {} on {} in mode {}: {message}",
                 case.seed,
                 arch.name(),
