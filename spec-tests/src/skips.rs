@@ -5,11 +5,12 @@
 //! scripts run completely.
 //!
 //! A line is `pattern: feature feature …`; the pattern is the path of a script, or of a folder followed by
-//! `/*` for every script in it. Where the pattern is a script and a line of it, `script:17`, the directive
+//! `/*` for every script in it; `@riscv64` behind the pattern makes it a line about that target alone. Where the pattern is a script and a line of it, `script:17`, the directive
 //! there is expected to fail, and the one word behind the colon says why. Lines that begin with `#` are
 //! comments.
 
 use crate::{Outcome, Report};
+use elfin_compiler::Arch;
 
 /// The committed list.
 pub const LIST: &str = include_str!("../skips.txt");
@@ -19,6 +20,8 @@ pub const LIST: &str = include_str!("../skips.txt");
 pub struct Skip<'a> {
     /// Which scripts.
     pub pattern: &'a str,
+    /// Only on the target of this name.
+    pub target: Option<&'a str>,
     /// Which directive of the script, by its line.
     pub line: Option<usize>,
     /// For which features.
@@ -41,8 +44,13 @@ pub fn parse(list: &str) -> Result<Vec<Skip<'_>>, String> {
                 }
                 None => (pattern, None),
             };
+            let (pattern, target) = match pattern.split_once('@') {
+                Some((pattern, target)) => (pattern, Some(target)),
+                None => (pattern, None),
+            };
             Ok(Skip {
                 pattern,
+                target,
                 line,
                 features,
             })
@@ -51,9 +59,12 @@ pub fn parse(list: &str) -> Result<Vec<Skip<'_>>, String> {
 }
 
 impl Skip<'_> {
-    /// Whether the line is about this script.
+    /// Whether the line is about this script on this target.
     #[must_use]
-    pub fn is_about(&self, name: &str) -> bool {
+    pub fn is_about(&self, name: &str, arch: Arch) -> bool {
+        if self.target.is_some_and(|target| target != arch.name()) {
+            return false;
+        }
         match self.pattern.strip_suffix("/*") {
             Some(folder) => name
                 .rsplit_once('/')
@@ -66,7 +77,10 @@ impl Skip<'_> {
 /// Turns skipped directives that the list does not allow into failures, and failures that it expects into
 /// skipped directives.
 pub fn hold_to(list: &[Skip<'_>], report: &mut Report) {
-    for skip in list.iter().filter(|skip| skip.is_about(&report.name)) {
+    for skip in list
+        .iter()
+        .filter(|skip| skip.is_about(&report.name, report.arch))
+    {
         for result in &mut report.results {
             if skip.line == Some(result.line) && matches!(result.outcome, Outcome::Failed(_)) {
                 result.outcome = Outcome::Skipped(skip.features.concat());
@@ -75,7 +89,7 @@ pub fn hold_to(list: &[Skip<'_>], report: &mut Report) {
     }
     let features: Vec<&str> = list
         .iter()
-        .filter(|skip| skip.is_about(&report.name))
+        .filter(|skip| skip.is_about(&report.name, report.arch))
         .flat_map(|skip| skip.features.iter().copied())
         .collect();
     for result in &mut report.results {
@@ -99,9 +113,17 @@ pub fn unneeded(list: &[Skip<'_>], reports: &[Report]) -> Vec<String> {
             .any(|r| matches!(&r.outcome, Outcome::Skipped(f) if features.contains(&f.as_str())))
     };
     let mut found = Vec::new();
-    for skip in list {
-        let mut names: Vec<&str> = reports.iter().map(|report| report.name.as_str()).collect();
-        names.retain(|name| skip.is_about(name));
+    let archs: Vec<Arch> = reports.iter().map(|report| report.arch).collect();
+    let on_a_target_that_ran = |skip: &&Skip<'_>| {
+        skip.target
+            .is_none_or(|target| archs.iter().any(|arch| arch.name() == target))
+    };
+    for skip in list.iter().filter(on_a_target_that_ran) {
+        let mut names: Vec<&str> = reports
+            .iter()
+            .filter(|report| skip.is_about(&report.name, report.arch))
+            .map(|report| report.name.as_str())
+            .collect();
         names.sort_unstable();
         names.dedup();
         if names.is_empty() {
@@ -125,7 +147,6 @@ pub fn unneeded(list: &[Skip<'_>], reports: &[Report]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::Result;
-    use elfin_compiler::Arch;
 
     fn report(name: &str, feature: Option<&str>) -> Report {
         let outcome = feature.map_or(Outcome::Passed, |f| Outcome::Skipped(f.to_owned()));
@@ -160,6 +181,20 @@ mod tests {
             );
         }
         assert_eq!(parse("core/a.wast"), Err("core/a.wast".to_owned()));
+    }
+
+    #[test]
+    fn a_line_about_a_target_says_nothing_of_the_others() {
+        let list = parse("core/a.wast@riscv64: simd").expect("a list");
+        let mut elsewhere = report("core/a.wast", Some("simd"));
+        assert_eq!(unneeded(&list, std::slice::from_ref(&elsewhere)), [""; 0]);
+        hold_to(&list, &mut elsewhere);
+        assert_eq!(elsewhere.count(|o| matches!(o, Outcome::Failed(_))), 1);
+        let mut there = report("core/a.wast", Some("simd"));
+        there.arch = Arch::Riscv64;
+        hold_to(&list, &mut there);
+        assert_eq!(there.count(|o| matches!(o, Outcome::Failed(_))), 0);
+        assert_eq!(unneeded(&list, &[there]), [""; 0]);
     }
 
     #[test]

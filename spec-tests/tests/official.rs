@@ -106,6 +106,7 @@ fn test_copy(config: &Config) {
     for report in &mut reports {
         let anywhere = skips::Skip {
             pattern: &report.name.clone(),
+            target: None,
             line: None,
             features: features.clone(),
         };
