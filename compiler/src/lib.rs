@@ -11,6 +11,7 @@ pub mod error;
 pub mod fold;
 pub mod isa;
 pub mod layout;
+pub mod link;
 pub mod module;
 pub mod optimise;
 pub mod options;
@@ -118,11 +119,11 @@ pub fn compile(
     let binaries = to_binaries(main, links)?;
     let modules = parse_all(main, links, &binaries)?;
     clock.lap("parse");
-    let program = program::link(&modules, options)?;
+    let program = link::link(&modules, options)?;
     compile_linked(&program, options, progress, clock)
 }
 
-/// Compiles a program that is linked already: a test script, for which [`program::Linker`] has the verbs.
+/// Compiles a program that is linked already: a test script, for which [`link::Linker`] has the verbs.
 ///
 /// # Errors
 /// See [`Error`].
@@ -204,7 +205,7 @@ fn planned<T>(
 ) -> Result<T> {
     let binaries = to_binaries(main, links)?;
     let modules = parse_all(main, links, &binaries)?;
-    let program = program::link(&modules, options)?;
+    let program = link::link(&modules, options)?;
     let usage = usage::find(&program);
     let folded = fold::fold(&program, options.arch);
     let layout = layout::lay_out(&program, &usage, &folded, options)?;

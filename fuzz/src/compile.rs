@@ -6,8 +6,9 @@
 use crate::corpus::Corpus;
 use crate::generate::{self, Random};
 use crate::panic_message;
+use elfin_compiler::link::Linker;
 use elfin_compiler::module::{Item, Module, ValType};
-use elfin_compiler::program::{Constant, Linker};
+use elfin_compiler::program::Constant;
 use elfin_compiler::{Arch, Error, Options, Silent, UnknownImports, parse};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

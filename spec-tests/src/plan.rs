@@ -6,8 +6,9 @@
 
 use crate::script::{Directive, Execute, Expected, Kind, Source};
 use crate::{Outcome, spectest};
+use elfin_compiler::link::Linker;
 use elfin_compiler::module::{Module, ValType};
-use elfin_compiler::program::{Constant, InstanceId, Linker, Program};
+use elfin_compiler::program::{Constant, InstanceId, Program};
 use elfin_compiler::{Error, Options, parse};
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
