@@ -9,7 +9,7 @@ use crate::error::{Error, Place, Printable, Result};
 use crate::module::{
     ConstExpr, ConstOperator, FuncType, GlobalType, Item, Module, SegmentMode, ValType,
 };
-use crate::options::{Arch, Options, UnknownImports};
+use crate::options::{Options, UnknownImports};
 use elfin_abi::host::{self, HostFunction};
 use std::collections::HashMap;
 
@@ -522,7 +522,7 @@ impl<'m, 'o> Linker<'m, 'o> {
     /// Adds an instance. `later` are modules of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
         // The back end has vectors only with the V extension, which RV64GC lacks.
-        if self.options.arch == Arch::Riscv64
+        if !self.options.cpu.has_vectors(self.options.arch)
             && let Some(place) = &module.simd
         {
             return Err(Error::Unsupported {
