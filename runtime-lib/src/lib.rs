@@ -22,6 +22,7 @@ pub mod backtrace;
 pub mod driver;
 pub mod errno;
 pub mod fd_table;
+pub mod gc;
 pub mod guest;
 pub mod invoke;
 pub mod libcall;

@@ -219,4 +219,9 @@ libcalls! {
     /// `(state: *mut u8, actions: *const Action, count: u64)`: carries out the actions of a script
     /// ([`crate::script`]) and reports each.
     RunScript = "elfin_run_script";
+    /// `(program: *const gc::Program)`: makes room for the first objects.
+    GcSetUp = "elfin_gc_set_up";
+    /// `(program: *const gc::Program, bytes: u64) -> u64`: collects garbage, if need be, and returns the
+    /// address of `bytes` bytes (a multiple of 8), or 0 when there is no room. The bytes are not cleared.
+    GcAllocate = "elfin_gc_allocate";
 }
