@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use wasmparser::{
     CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate,
     FuncValidatorAllocations, FunctionBody, KnownCustom, Name, Operator, Parser, Payload,
-    TableInit, TypeRef, ValType, ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    StorageType, TableInit, TypeRef, ValType, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 /// Most targets of a `br_table`: a larger one was once miscompiled on aarch64 (GHSA-mghf-wjfp-p5xm).
@@ -154,6 +154,16 @@ impl<'a> Reader<'a> {
                     let types = group.types().cloned().collect();
                     self.module.groups.push(types);
                     for (offset, ty) in group.into_types_and_offsets() {
+                        let fields = match &ty.composite_type.inner {
+                            CompositeInnerType::Struct(ty) => &ty.fields[..],
+                            CompositeInnerType::Array(ty) => std::slice::from_ref(&ty.0),
+                            _ => &[],
+                        };
+                        for field in fields {
+                            if let StorageType::Val(ty) = field.element_type {
+                                self.value_type(ty, offset)?;
+                            }
+                        }
                         let function = match ty.composite_type.inner {
                             CompositeInnerType::Func(f) => Some(f),
                             _ => None,
