@@ -38,6 +38,9 @@ pub struct CompiledFunction {
     /// Offsets of trapping instructions, ascending, and their codes. Accesses of linear memory are not among
     /// them: those are known by the address that faults.
     pub traps: Vec<(u32, trap::TrapCode)>,
+    /// Calls during which references lie in the frame, ascending: the offset of the return address, and the distances
+    /// of those words from the frame pointer, downwards.
+    pub safepoints: Vec<(u32, Vec<u32>)>,
     /// It keeps no frame record (see `elfin_abi::program::FuncRecord::FRAMELESS`).
     pub frameless: bool,
     /// Disassembly, if asked for.
@@ -264,12 +267,22 @@ fn compile_one(
         .filter_map(|t| Some((t.offset, runtime_trap(t.code)?)))
         .collect();
     traps.sort_by_key(|(offset, _)| *offset);
+    let safepoints = compiled
+        .buffer
+        .user_stack_maps()
+        .iter()
+        .map(|(offset, span, map)| {
+            let distances = map.entries().map(|(_, from_sp)| span - from_sp);
+            (*offset, distances.collect())
+        })
+        .collect();
     let code = compiled.buffer.data().to_vec();
     let mut function = CompiledFunction {
         symbol,
         alignment: alignment(env.arch),
         relocations,
         traps,
+        safepoints,
         frameless: is_frameless(env.arch, &code),
         code,
         disassembly: compiled.vcode.clone(),
@@ -425,6 +438,7 @@ mod tests {
             alignment,
             relocations: Vec::new(),
             traps: Vec::new(),
+            safepoints: Vec::new(),
             frameless: false,
             disassembly: None,
         };

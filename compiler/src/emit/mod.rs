@@ -2,8 +2,10 @@
 //!
 //! In: everything that was decided. Out: the bytes of an object and the addresses at which the linker must put
 //! some of its sections. Code goes into chunks in the order of the work list, so that a linker can put veneers
-//! between them. Rooms: `state` writes what generated code reads and changes, `records` what the runtime reads.
+//! between them. Rooms: `state` writes what generated code reads and changes, `records` what the runtime reads,
+//! `heap` what the collector reads.
 
+mod heap;
 mod records;
 mod state;
 
@@ -44,6 +46,8 @@ pub fn emit(
     emitter.segments(folded)?;
     let state_size = emitter.state(folded)?;
     let images = emitter.images(folded);
+    emitter.heap(functions, &text)?;
+    emitter.trap_messages(functions);
     emitter.program(folded, functions, &text, &images)?;
     emitter.relocate(functions, &text)?;
 

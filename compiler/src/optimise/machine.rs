@@ -136,6 +136,8 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
         let i = pieces.partition_point(|p| p.old <= offset) - 1;
         places[i] + (offset - pieces[i].old)
     };
+    // Padding may stand between a call and what follows: it returns to the padding.
+    let moved_return = |offset: u32| moved(offset - 1) + 1;
     for relocation in &mut function.relocations {
         relocation.offset = moved(relocation.offset);
     }
@@ -144,6 +146,9 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
         .retain(|(offset, _)| dropped.binary_search(offset).is_err());
     for (offset, _) in &mut function.traps {
         *offset = moved(*offset);
+    }
+    for (offset, _) in &mut function.safepoints {
+        *offset = moved_return(*offset);
     }
     function.code = code;
     function.frameless = frameless;
@@ -500,6 +505,7 @@ pub(super) fn function(code: &[u8]) -> CompiledFunction {
         alignment: 16,
         relocations: Vec::new(),
         traps: Vec::new(),
+        safepoints: Vec::new(),
         frameless: false,
         disassembly: None,
     }

@@ -39,14 +39,13 @@ pub(super) struct Frame {
 }
 
 impl Translator<'_, '_> {
+    /// Parameters and results of a block, as types of the program.
     fn block_signature(&self, ty: BlockType) -> (Vec<ValType>, Vec<ValType>) {
         match ty {
             BlockType::Empty => (Vec::new(), Vec::new()),
-            BlockType::Type(ty) => (Vec::new(), vec![ty]),
+            BlockType::Type(ty) => (Vec::new(), vec![self.program_type(ty)]),
             BlockType::FuncType(index) => {
-                let ty = self.instance.module.types[index as usize]
-                    .as_ref()
-                    .expect("validated: a block type is a function type");
+                let ty = self.env.program.ty(self.instance.types[index as usize]);
                 (ty.params().to_vec(), ty.results().to_vec())
             }
         }
@@ -55,7 +54,8 @@ impl Translator<'_, '_> {
     fn block_with(&mut self, params: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in params {
-            self.builder.append_block_param(block, clif_type(*ty));
+            let param = self.builder.append_block_param(block, clif_type(*ty));
+            self.note(param, *ty);
         }
         block
     }
@@ -194,7 +194,7 @@ impl Translator<'_, '_> {
     }
 
     /// Where a branch goes and how many values it takes along.
-    fn target(&mut self, depth: u32) -> (Block, usize) {
+    pub(super) fn target(&mut self, depth: u32) -> (Block, usize) {
         let at = self.control.len() - 1 - depth as usize;
         let frame = &mut self.control[at];
         match frame.kind {
@@ -251,7 +251,7 @@ impl Translator<'_, '_> {
     }
 
     /// The topmost `count` values, which a branch takes along; they stay on the stack.
-    fn branch_args(&self, count: usize) -> Vec<BlockArg> {
+    pub(super) fn branch_args(&self, count: usize) -> Vec<BlockArg> {
         self.stack[self.stack.len() - count..]
             .iter()
             .map(|v| BlockArg::Value(*v))
@@ -296,9 +296,12 @@ impl Translator<'_, '_> {
         self.reachable = false;
     }
 
-    pub(super) fn select(&mut self) {
+    pub(super) fn select(&mut self, ty: Option<ValType>) {
         let (a, b, condition) = self.pop3();
         let value = self.builder.ins().select(condition, a, b);
+        if let Some(ty) = ty {
+            self.note(value, self.program_type(ty));
+        }
         self.push(value);
     }
 }
