@@ -8,8 +8,8 @@ use crate::module::{FuncType, RefType, ValType};
 use crate::program::TypeId;
 use std::collections::HashMap;
 use wasmparser::{
-    ArrayType, CompositeInnerType, CompositeType, ContType, FieldType, PackedIndex, StorageType,
-    StructType, SubType, UnpackedIndex,
+    AbstractHeapType, ArrayType, CompositeInnerType, CompositeType, ContType, FieldType, HeapType,
+    PackedIndex, StorageType, StructType, SubType, UnpackedIndex,
 };
 
 /// The types of a program: those of functions, and a place for any other. `TypeId` n is entry n - 1.
@@ -105,7 +105,7 @@ pub fn reference_type(ids: &[TypeId], ty: RefType) -> RefType {
 }
 
 /// Whether a value of type `found` is one of type `wanted`, both of the program (core spec, 3.3 Matching, for
-/// references to functions and from outside).
+/// references to functions, to exceptions and from outside).
 #[must_use]
 pub fn is_subtype(types: &Types, found: ValType, wanted: ValType) -> bool {
     let (ValType::Ref(found), ValType::Ref(wanted)) = (found, wanted) else {
@@ -114,11 +114,15 @@ pub fn is_subtype(types: &Types, found: ValType, wanted: ValType) -> bool {
     if found.is_nullable() && !wanted.is_nullable() {
         return false;
     }
+    let is_abstract = |reference: RefType, name| matches!(reference.heap_type(), HeapType::Abstract { ty, .. } if ty == name);
     let is_function = |ty: RefType| match ty.type_index().map(|index| index.unpack()) {
         Some(UnpackedIndex::Module(id)) => types[id as usize - 1].is_some(),
         _ => false,
     };
-    found.heap_type() == wanted.heap_type() || (wanted.is_func_ref() && is_function(found))
+    found.heap_type() == wanted.heap_type()
+        || (wanted.is_func_ref() && is_function(found))
+        || (is_abstract(wanted, AbstractHeapType::Exn)
+            && is_abstract(found, AbstractHeapType::NoExn))
 }
 
 type Map<'a> = &'a dyn Fn(PackedIndex) -> Option<PackedIndex>;

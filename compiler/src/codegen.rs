@@ -11,11 +11,12 @@ use crate::options::Arch;
 use crate::program::{FuncId, HostId, UnknownId};
 use crate::symbol::Symbol;
 use crate::translate::{self, Env};
+use crate::unwind::{self, Unwind};
 use crate::usage::body_of;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, LibCall, TrapCode};
-use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_codegen::{Context, FinalizedRelocTarget, ir};
 use cranelift_frontend::FunctionBuilderContext;
 use elfin_abi::host::Libcall;
@@ -40,6 +41,8 @@ pub struct CompiledFunction {
     pub traps: Vec<(u32, trap::TrapCode)>,
     /// It keeps no frame record (see `elfin_abi::program::FuncRecord::FRAMELESS`).
     pub frameless: bool,
+    /// For the unwinder, if the program throws.
+    pub unwind: Option<Unwind>,
     /// Disassembly, if asked for.
     pub disassembly: Option<String>,
 }
@@ -264,6 +267,12 @@ fn compile_one(
         .filter_map(|t| Some((t.offset, runtime_trap(t.code)?)))
         .collect();
     traps.sort_by_key(|(offset, _)| *offset);
+    let unwind = if env.usage.throws {
+        let restores = env.call_conv() != CallConv::Tail;
+        Some(unwind::read(env.arch, restores, &compiled.buffer).map_err(error)?)
+    } else {
+        None
+    };
     let code = compiled.buffer.data().to_vec();
     let mut function = CompiledFunction {
         symbol,
@@ -272,6 +281,7 @@ fn compile_one(
         traps,
         frameless: is_frameless(env.arch, &code),
         code,
+        unwind,
         disassembly: compiled.vcode.clone(),
     };
     if env.arch == Arch::X86_64 {
@@ -426,6 +436,7 @@ mod tests {
             relocations: Vec::new(),
             traps: Vec::new(),
             frameless: false,
+            unwind: None,
             disassembly: None,
         };
         let functions = vec![

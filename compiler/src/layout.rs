@@ -31,6 +31,8 @@ pub struct Layout {
     pub data: Vec<Option<u32>>,
     /// Offset of each element segment's descriptor, likewise.
     pub elements: Vec<Option<u32>>,
+    /// Where exceptions live, if the program throws.
+    pub exceptions: u64,
     /// Bytes of the state block.
     pub state_size: u64,
     /// Lowest address and size of the guest's stack.
@@ -288,6 +290,7 @@ pub fn lay_out(
             next += bytes.next_multiple_of(GRANULE) + GRANULE;
         }
     }
+    let exceptions = next;
     let state_size = slots.next;
     if state_size > MAX_STATE_BYTES {
         return Err(limit(format!(
@@ -303,6 +306,7 @@ pub fn lay_out(
         globals,
         data,
         elements,
+        exceptions,
         state_size,
         stack,
         image_base,

@@ -14,6 +14,8 @@ use crate::program::{
 pub struct Usage {
     /// Some live function has a tail call.
     pub tail_calls: bool,
+    /// Some live function throws exceptions.
+    pub throws: bool,
     /// Functions that can run, in order.
     pub live: Vec<FuncId>,
     /// Globals that some live function sets.
@@ -45,6 +47,7 @@ pub fn find(program: &Program<'_>) -> Usage {
         work: Vec::new(),
         usage: Usage {
             tail_calls: false,
+            throws: false,
             live: Vec::new(),
             globals_set: vec![false; program.globals.len()],
             tables_written: vec![false; program.tables.len()],
@@ -157,6 +160,7 @@ impl Finder<'_> {
             }
         }
         self.usage.tail_calls |= summary.tail_calls;
+        self.usage.throws |= summary.throws;
         for index in &summary.globals_set {
             self.usage.globals_set[instance.globals[*index as usize].index()] = true;
         }

@@ -69,8 +69,9 @@ impl Messages {
     }
 }
 
+/// Completes a first line, writes it with the backtrace, and ends the process.
 #[inline(never)]
-fn end(mut message: Message, registers: &Registers) -> ! {
+pub(crate) fn end(mut message: Message, registers: &Registers) -> ! {
     message.byte(b'\n');
     crate::backtrace::write(&mut message, &crate::program::program(), registers);
     message.send();

@@ -3,7 +3,7 @@
 //! In: the text of a `.wast` file. Out: plain data, owned, one [`Directive`] for each directive of the script
 //! and in its order; the position is the directive's id. Nothing here knows what a module means.
 
-use elfin_compiler::module::ValType;
+use elfin_compiler::module::{RefType, ValType};
 use elfin_compiler::program::Constant;
 use wast::core::{
     AbstractHeapType, HeapType, NanPattern, V128Const, V128Pattern, WastArgCore, WastRetCore,
@@ -55,6 +55,8 @@ pub enum Kind {
     Return(Execute, Option<Vec<Expected>>),
     /// Something is done, and traps for this reason.
     Trap(Execute, String),
+    /// Something is done, and ends with an exception that nothing catches.
+    Exception(Execute),
     /// A module can't be instantiated, for this reason.
     Unlinkable(Source, String),
     /// A module breaks a rule of validation.
@@ -226,8 +228,12 @@ fn directive(directive: WastDirective<'_>, text: &str) -> Directive {
             format!("assert_malformed {message:?}"),
             Kind::Malformed(source(module)),
         ),
-        WastDirective::AssertException { .. } => {
-            ("assert_exception".to_owned(), Kind::Needs("exceptions"))
+        WastDirective::AssertException { exec, .. } => {
+            let execute = execute(exec);
+            (
+                describe("assert_exception", &execute),
+                Kind::Exception(execute),
+            )
         }
         WastDirective::AssertSuspension { .. } => (
             "assert_suspension".to_owned(),
@@ -313,7 +319,9 @@ fn argument(argument: WastArg<'_>) -> Result<(ValType, Constant), &'static str> 
         WastArgCore::RefNull(ty) => match abstract_type(&ty) {
             Some(AbstractHeapType::Func) => (ValType::FUNCREF, Constant::Null),
             Some(AbstractHeapType::Extern) => (ValType::EXTERNREF, Constant::Null),
-            Some(AbstractHeapType::Exn | AbstractHeapType::NoExn) => return Err("exceptions"),
+            Some(AbstractHeapType::Exn | AbstractHeapType::NoExn) => {
+                (ValType::Ref(RefType::EXNREF), Constant::Null)
+            }
             Some(_) => return Err("gc"),
             None => (ValType::FUNCREF, Constant::Null),
         },
