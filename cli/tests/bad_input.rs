@@ -761,10 +761,6 @@ fn what_is_not_compiled_yet_is_named() {
             r#"(module (memory 1 1 shared) (func (export "_start")))"#,
             "threads",
         ),
-        (
-            r#"(module (type (struct)) (func (export "_start") (drop (struct.new 0))))"#,
-            "gc",
-        ),
         (r#"(component)"#, "component-model"),
     ] {
         refused(
@@ -786,6 +782,8 @@ fn vectors_are_refused_on_riscv64() {
         r#"(module (func (param v128)) (func (export "_start")))"#,
         r#"(module (type (func (result v128))) (func (export "_start")))"#,
         r#"(module (global v128 (v128.const i64x2 0 0)) (func (export "_start")))"#,
+        r#"(module (type (struct (field v128))) (func (export "_start")))"#,
+        r#"(module (type (array (mut v128))) (func (export "_start")))"#,
     ] {
         let place = "in hostile.wasm, ";
         refused_with(

@@ -39,6 +39,9 @@ pub struct CompiledFunction {
     /// Offsets of trapping instructions, ascending, and their codes. Accesses of linear memory are not among
     /// them: those are known by the address that faults.
     pub traps: Vec<(u32, trap::TrapCode)>,
+    /// Calls during which references lie in the frame, ascending: the offset of the return address, and the distances
+    /// of those words from the frame pointer, downwards.
+    pub safepoints: Vec<(u32, Vec<u32>)>,
     /// It keeps no frame record (see `elfin_abi::program::FuncRecord::FRAMELESS`).
     pub frameless: bool,
     /// For the unwinder, if the program throws.
@@ -273,12 +276,22 @@ fn compile_one(
     } else {
         None
     };
+    let safepoints = compiled
+        .buffer
+        .user_stack_maps()
+        .iter()
+        .map(|(offset, span, map)| {
+            let distances = map.entries().map(|(_, from_sp)| span - from_sp);
+            (*offset, distances.collect())
+        })
+        .collect();
     let code = compiled.buffer.data().to_vec();
     let mut function = CompiledFunction {
         symbol,
         alignment: alignment(env.arch),
         relocations,
         traps,
+        safepoints,
         frameless: is_frameless(env.arch, &code),
         code,
         unwind,
@@ -435,6 +448,7 @@ mod tests {
             alignment,
             relocations: Vec::new(),
             traps: Vec::new(),
+            safepoints: Vec::new(),
             frameless: false,
             unwind: None,
             disassembly: None,

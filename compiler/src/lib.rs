@@ -13,6 +13,7 @@ pub mod isa;
 pub mod layout;
 pub mod link;
 pub mod module;
+pub mod objects;
 pub mod optimise;
 pub mod options;
 pub mod parse;

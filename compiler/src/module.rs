@@ -131,9 +131,9 @@ pub struct Summary {
     pub tables_grown: Vec<u32>,
     /// Memories that it grows.
     pub memories_grown: Vec<u32>,
-    /// Passive data segments it reads or drops.
+    /// Data segments it reads or drops.
     pub data: Vec<u32>,
-    /// Passive element segments it reads or drops.
+    /// Element segments it reads or drops.
     pub elements: Vec<u32>,
     /// It has a tail call.
     pub tail_calls: bool,
@@ -141,6 +141,8 @@ pub struct Summary {
     pub throws: bool,
     /// It has a `try` of the legacy encoding, whose clauses come behind the code that they guard.
     pub legacy_try: bool,
+    /// It makes objects.
+    pub allocates: bool,
     /// Offset of the first vector operator or type, if there is one.
     pub simd: Option<u64>,
     /// Number of operators.
@@ -206,7 +208,7 @@ pub struct ConstExpr {
     pub operators: Vec<ConstOperator>,
 }
 
-/// An operator of a constant expression (core spec, 3.4.16, with extended constants).
+/// An operator of a constant expression (core spec, 3.4.16).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs, reason = "named as in the specification")]
 pub enum ConstOperator {
@@ -227,6 +229,36 @@ pub enum ConstOperator {
     I64Add,
     I64Sub,
     I64Mul,
+    RefI31,
+    /// Between `any` and `extern`: the same reference.
+    Convert,
+    StructNew(u32),
+    StructNewDefault(u32),
+    ArrayNew(u32),
+    ArrayNewDefault(u32),
+    /// Type and number of elements.
+    ArrayNewFixed(u32, u32),
+}
+
+impl ConstExpr {
+    /// Whether it makes an object. If so the object, or one that it is part of, is its value: no operator of
+    /// a constant expression takes a reference but those that make or convert one.
+    #[must_use]
+    pub fn allocates(&self) -> bool {
+        use ConstOperator::{
+            ArrayNew, ArrayNewDefault, ArrayNewFixed, StructNew, StructNewDefault,
+        };
+        self.operators.iter().any(|operator| {
+            matches!(
+                operator,
+                StructNew(_)
+                    | StructNewDefault(_)
+                    | ArrayNew(_)
+                    | ArrayNewDefault(_)
+                    | ArrayNewFixed(..)
+            )
+        })
+    }
 }
 
 impl Module<'_> {

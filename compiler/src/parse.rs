@@ -15,7 +15,8 @@ use std::borrow::Cow;
 use wasmparser::{
     CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate,
     FuncValidatorAllocations, FunctionBody, KnownCustom, Name, Operator, Parser, Payload,
-    TableInit, TypeRef, ValType, ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    StorageType, TableInit, TypeRef, ValType, ValidPayload, Validator, ValidatorResources,
+    WasmFeatures,
 };
 
 /// Most targets of a `br_table`: a larger one was once miscompiled on aarch64 (GHSA-mghf-wjfp-p5xm).
@@ -153,13 +154,20 @@ impl<'a> Reader<'a> {
         match payload {
             Payload::TypeSection(section) => {
                 for group in section.into_iter_with_offsets() {
-                    let (offset, group) = group.map_err(|e| self.invalid(&e))?;
-                    self.type_group(&group, offset)?;
+                    let (_, group) = group.map_err(|e| self.invalid(&e))?;
                     let types = group.types().cloned().collect();
                     self.module.groups.push(types);
                     for (offset, ty) in group.into_types_and_offsets() {
-                        // Arrays, structs and continuations are met again, and refused, where they
-                        // are used.
+                        let fields = match &ty.composite_type.inner {
+                            CompositeInnerType::Struct(ty) => &ty.fields[..],
+                            CompositeInnerType::Array(ty) => std::slice::from_ref(&ty.0),
+                            _ => &[],
+                        };
+                        for field in fields {
+                            if let StorageType::Val(ty) = field.element_type {
+                                self.value_type(ty, offset)?;
+                            }
+                        }
                         let function = match ty.composite_type.inner {
                             CompositeInnerType::Func(f) => Some(f),
                             _ => None,
@@ -275,18 +283,6 @@ impl<'a> Reader<'a> {
                 }
             }
             _ => {}
-        }
-        Ok(())
-    }
-
-    /// A function type with subtypes or supertypes would need more of `call_indirect` than to compare ids.
-    fn type_group(&self, group: &wasmparser::RecGroup, offset: u64) -> Result<()> {
-        for ty in group.types() {
-            let is_function = matches!(ty.composite_type.inner, CompositeInnerType::Func(_));
-            let plain = ty.is_final && ty.supertype_idxs.is_empty();
-            if is_function && !plain {
-                return Err(self.unsupported("gc", offset));
-            }
         }
         Ok(())
     }
@@ -413,6 +409,24 @@ impl<'a> Reader<'a> {
                 Operator::I64Add => ConstOperator::I64Add,
                 Operator::I64Sub => ConstOperator::I64Sub,
                 Operator::I64Mul => ConstOperator::I64Mul,
+                Operator::RefI31 => ConstOperator::RefI31,
+                Operator::AnyConvertExtern | Operator::ExternConvertAny => ConstOperator::Convert,
+                Operator::StructNew { struct_type_index } => {
+                    ConstOperator::StructNew(struct_type_index)
+                }
+                Operator::StructNewDefault { struct_type_index } => {
+                    ConstOperator::StructNewDefault(struct_type_index)
+                }
+                Operator::ArrayNew { array_type_index } => {
+                    ConstOperator::ArrayNew(array_type_index)
+                }
+                Operator::ArrayNewDefault { array_type_index } => {
+                    ConstOperator::ArrayNewDefault(array_type_index)
+                }
+                Operator::ArrayNewFixed {
+                    array_type_index,
+                    array_size,
+                } => ConstOperator::ArrayNewFixed(array_type_index, array_size),
                 Operator::End => continue,
                 other => return Err(self.unsupported(&feature_of(&other), offset)),
             });
@@ -470,10 +484,6 @@ fn unsupported(module: &Module<'_>, feature: &str, offset: u64) -> Error {
 fn value_type_feature(ty: ValType) -> Option<&'static str> {
     match ty {
         ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 | ValType::V128 => None,
-        ValType::Ref(r) if r.is_func_ref() || r.is_extern_ref() => None,
-        // Of a type that is no function type there are only null references without the instructions that
-        // make others, which are refused.
-        ValType::Ref(r) if r.is_concrete_type_ref() => None,
         ValType::Ref(r) => match r.heap_type() {
             wasmparser::HeapType::Abstract {
                 ty: wasmparser::AbstractHeapType::Exn | wasmparser::AbstractHeapType::NoExn,
@@ -483,7 +493,7 @@ fn value_type_feature(ty: ValType) -> Option<&'static str> {
                 ty: wasmparser::AbstractHeapType::Cont | wasmparser::AbstractHeapType::NoCont,
                 ..
             } => Some("stack-switching"),
-            _ => Some("gc"),
+            _ => None,
         },
     }
 }
@@ -676,6 +686,29 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         }
         Operator::MemoryGrow { mem } => summary.memories_grown.push(mem),
         Operator::ElemDrop { elem_index } => summary.elements.push(elem_index),
+        Operator::StructNew { .. }
+        | Operator::StructNewDefault { .. }
+        | Operator::ArrayNew { .. }
+        | Operator::ArrayNewDefault { .. }
+        | Operator::ArrayNewFixed { .. } => summary.allocates = true,
+        Operator::ArrayNewData {
+            array_data_index, ..
+        } => {
+            summary.allocates = true;
+            summary.data.push(array_data_index);
+        }
+        Operator::ArrayNewElem {
+            array_elem_index, ..
+        } => {
+            summary.allocates = true;
+            summary.elements.push(array_elem_index);
+        }
+        Operator::ArrayInitData {
+            array_data_index, ..
+        } => summary.data.push(array_data_index),
+        Operator::ArrayInitElem {
+            array_elem_index, ..
+        } => summary.elements.push(array_elem_index),
         Operator::MemoryInit { data_index, .. } | Operator::DataDrop { data_index } => {
             summary.data.push(data_index)
         }
@@ -705,7 +738,11 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
                 return Err(feature.to_owned());
             }
         }
-        Operator::RefNull { hty } => {
+        Operator::RefNull { hty }
+        | Operator::RefTestNonNull { hty }
+        | Operator::RefTestNullable { hty }
+        | Operator::RefCastNonNull { hty }
+        | Operator::RefCastNullable { hty } => {
             let ty = wasmparser::RefType::new(true, hty).ok_or_else(|| "gc".to_owned())?;
             if let Some(feature) = value_type_feature(ValType::Ref(ty)) {
                 return Err(feature.to_owned());
@@ -721,6 +758,7 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         | "reference_types"
         | "tail_call"
         | "function_references"
+        | "gc"
         | "wide_arithmetic"
         | "simd"
         | "relaxed_simd"

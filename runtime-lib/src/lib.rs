@@ -23,6 +23,7 @@ pub mod driver;
 pub mod errno;
 pub mod exception;
 pub mod fd_table;
+pub mod gc;
 pub mod guest;
 pub mod invoke;
 pub mod libcall;

@@ -28,6 +28,9 @@ struct Arguments {
     /// Optimisation level: 0, 1, 2 or s.
     #[arg(short = 'O', value_parser = opt_level, default_value = "2")]
     opt_level: OptLevel,
+    /// Collect garbage at every allocation.
+    #[arg(long)]
+    gc_stress: bool,
     /// Show every directive.
     #[arg(short)]
     verbose: bool,
@@ -105,6 +108,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         .target
         .iter()
         .map(|arch| Config::new(*arch, arguments.mode, arguments.memory, arguments.opt_level))
+        .map(|config| match arguments.gc_stress {
+            true => config.with_gc_stress(),
+            false => config,
+        })
         .collect();
     let pool = spec_tests::pool().map_err(|e| format!("cannot start threads: {e}"))?;
     let reports = pool.install(|| spec_tests::run_all(&scripts, &configs))?;

@@ -110,12 +110,31 @@ pub enum Expected {
     Null,
     /// A reference to a function.
     Function,
-    /// A reference from outside, with this number or any.
-    Extern(Option<u32>),
+    /// A reference from outside, with this number.
+    Extern(u32),
+    /// A reference of a kind.
+    Reference(Kinds),
     /// One of these.
     Either(Vec<Expected>),
     /// Something that needs a feature.
     Needs(&'static str),
+}
+
+/// Kinds of references that are not null and do not lead to functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinds {
+    /// Any of them, in a type of inside.
+    Any,
+    /// Any of them, in a type of outside.
+    Extern,
+    /// Those that can be compared.
+    Eq,
+    /// An `i31`.
+    I31,
+    /// To a struct.
+    Struct,
+    /// To an array.
+    Array,
 }
 
 /// What a lane of a number should be.
@@ -138,10 +157,10 @@ pub enum Pattern {
     ArithmeticNan,
 }
 
-/// A host reference as a word of the program: null is zero.
+/// A host reference as a word of the program (`elfin_abi::gc`).
 #[must_use]
 pub fn extern_word(number: u32) -> u64 {
-    u64::from(number) + 1
+    u64::from(number) << 2 | elfin_abi::gc::HOST
 }
 
 /// Reads a script.
@@ -322,11 +341,17 @@ fn argument(argument: WastArg<'_>) -> Result<(ValType, Constant), &'static str> 
             Some(AbstractHeapType::Exn | AbstractHeapType::NoExn) => {
                 (ValType::Ref(RefType::EXNREF), Constant::Null)
             }
-            Some(_) => return Err("gc"),
-            None => (ValType::FUNCREF, Constant::Null),
+            // Null is null: the parameter says of what type.
+            _ => (ValType::FUNCREF, Constant::Null),
         },
-        WastArgCore::RefExtern(n) => (ValType::EXTERNREF, Constant::Bits(extern_word(n))),
-        WastArgCore::RefHost(_) => return Err("gc"),
+        WastArgCore::RefExtern(n) => (
+            ValType::Ref(RefType::EXTERNREF.as_non_null()),
+            Constant::Bits(extern_word(n)),
+        ),
+        WastArgCore::RefHost(n) => (
+            ValType::Ref(RefType::ANYREF.as_non_null()),
+            Constant::Bits(extern_word(n)),
+        ),
     })
 }
 
@@ -372,15 +397,15 @@ fn expected_core(result: &WastRetCore<'_>) -> Expected {
             number(ValType::V128, 64, [bits as u64, (bits >> 64) as u64])
         }
         WastRetCore::RefNull(_) => Expected::Null,
-        WastRetCore::RefExtern(n) => Expected::Extern(*n),
+        WastRetCore::RefExtern(Some(n)) | WastRetCore::RefHost(n) => Expected::Extern(*n),
         WastRetCore::RefFunc(_) => Expected::Function,
-        WastRetCore::RefHost(_)
-        | WastRetCore::RefAny
-        | WastRetCore::RefEq
-        | WastRetCore::RefArray
-        | WastRetCore::RefStruct
-        | WastRetCore::RefI31
-        | WastRetCore::RefI31Shared => Expected::Needs("gc"),
+        WastRetCore::RefExtern(None) => Expected::Reference(Kinds::Extern),
+        WastRetCore::RefAny => Expected::Reference(Kinds::Any),
+        WastRetCore::RefEq => Expected::Reference(Kinds::Eq),
+        WastRetCore::RefArray => Expected::Reference(Kinds::Array),
+        WastRetCore::RefStruct => Expected::Reference(Kinds::Struct),
+        WastRetCore::RefI31 => Expected::Reference(Kinds::I31),
+        WastRetCore::RefI31Shared => Expected::Needs("shared-everything-threads"),
         WastRetCore::Either(cases) => Expected::Either(cases.iter().map(expected_core).collect()),
     }
 }

@@ -78,13 +78,16 @@ fn judge(source: &str, reports: &[Report]) {
 }
 
 fn test(arch: Arch, addressing: Addressing, memory: MemoryMode, opt_level: OptLevel) {
-    let config = Config::new(arch, addressing, memory, opt_level);
+    test_with(&Config::new(arch, addressing, memory, opt_level));
+}
+
+fn test_with(config: &Config) {
     let list = skips::parse(skips::LIST).expect("the list");
     let Some(mut scripts) = official() else {
-        return test_copy(&config);
+        return test_copy(config);
     };
     scripts.extend(local());
-    let mut reports = run(&scripts, &config);
+    let mut reports = run(&scripts, config);
     for report in &mut reports {
         skips::hold_to(&list, report);
     }
@@ -141,6 +144,13 @@ fn x86_64_context_checked_unoptimised() {
 #[test]
 fn x86_64_unoptimised() {
     test(Arch::X86_64, FIXED, GUARDED, OptLevel::O0);
+}
+
+/// Every object moves at every allocation.
+#[test]
+fn x86_64_gc_stress() {
+    let config = Config::new(Arch::X86_64, FIXED, GUARDED, OptLevel::O2);
+    test_with(&config.with_gc_stress());
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Emitter<'_> {
             addresses: Vec::new(),
         };
         let (name_offsets, names) = self.tag_names();
-        let roots = self.roots();
+        let roots = self.exception_roots();
         let root_count = roots.bytes.len() / size_of::<Roots>();
 
         let mut header = Record::default();
@@ -84,7 +84,12 @@ impl Emitter<'_> {
             header.address(symbol, 0);
         }
         header.word(root_count as u64);
-        header.word(self.layout().exceptions);
+        let layout = self.layout();
+        header.word(layout.exceptions);
+        header.word(match layout.heap {
+            Some(_) => u64::from(layout.types.end),
+            None => 0,
+        });
         debug_assert_eq!(header.bytes.len(), UnwindHeader::SIZE as usize);
         let at = self.append_record(&header, 8)?;
         self.define(
@@ -128,7 +133,7 @@ impl Emitter<'_> {
     }
 
     /// Globals and tables that may hold references to exceptions.
-    fn roots(&self) -> Record {
+    fn exception_roots(&self) -> Record {
         let (program, layout) = (self.env.program, self.layout());
         let holds_exceptions = |ty: ValType| match ty {
             ValType::Ref(ty) => matches!(
@@ -141,6 +146,10 @@ impl Emitter<'_> {
             _ => false,
         };
         let mut roots = Record::default();
+        if layout.heap.is_some() {
+            // The collector of all objects has its own account.
+            return roots;
+        }
         for (global, place) in program.globals.iter().zip(&layout.globals) {
             if let GlobalPlace::Slot(offset) = place
                 && holds_exceptions(global.ty.content_type)

@@ -130,7 +130,8 @@ impl<'m> Linker<'m, '_> {
             (Item::Function(index), Resolved::Function(callee)) => {
                 let wanted = instance.types[module.functions[index as usize] as usize];
                 let found = self.program.callee_type(*callee);
-                (wanted != found).then(|| {
+                let matches = canonical::is_declared_subtype(&self.program.types, found, wanted);
+                (!matches).then(|| {
                     format!(
                         "it has type {}, wanted is type {}",
                         describe(self.program.ty(found)),

@@ -102,10 +102,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 (ValType::Ref(wanted), ValType::Ref(_)) if *value == Constant::Null => {
                     wanted.is_nullable()
                 }
-                (ValType::Ref(wanted), ValType::Ref(given)) => {
-                    wanted.heap_type() == given.heap_type()
-                }
-                (wanted, given) => wanted == given,
+                (wanted, given) => canonical::is_subtype(&program.types, *given, *wanted),
             };
         if ty.params().len() != arguments.len() || !ty.params().iter().zip(arguments).all(fits) {
             let given: Vec<ValType> = arguments.iter().map(|(ty, _)| *ty).collect();
@@ -359,7 +356,10 @@ impl<'m, 'o> Linker<'m, 'o> {
                 ty: instance.types[*ty as usize],
             });
         }
-        for global in &module.globals[module.imported_globals as usize..] {
+        for (i, global) in (0..)
+            .zip(&module.globals)
+            .skip(module.imported_globals as usize)
+        {
             let init = global
                 .init
                 .as_ref()
@@ -374,9 +374,14 @@ impl<'m, 'o> Linker<'m, 'o> {
                     ..global.ty
                 },
                 init,
+                instance: id,
+                index: i,
             });
         }
-        for table in &module.tables[module.imported_tables as usize..] {
+        for (i, table) in (0..)
+            .zip(&module.tables)
+            .skip(module.imported_tables as usize)
+        {
             let init = table
                 .init
                 .as_ref()
@@ -391,6 +396,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 maximum: table.ty.maximum,
                 init,
                 instance: id,
+                index: i,
             });
         }
         for (i, element) in module.elements.iter().enumerate() {
@@ -438,7 +444,7 @@ impl<'m, 'o> Linker<'m, 'o> {
         match self.evaluate(instance, expr) {
             Constant::Bits(bits) if is_64 => bits,
             Constant::Bits(bits) => u64::from(bits as u32),
-            Constant::V128(_) | Constant::Null | Constant::Function(_) => {
+            Constant::V128(_) | Constant::Null | Constant::Function(_) | Constant::Computed => {
                 unreachable!("validated: an offset is a number")
             }
         }

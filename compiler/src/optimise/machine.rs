@@ -146,17 +146,21 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
         let i = pieces.partition_point(|p| p.old <= offset) - 1;
         places[i] + (offset - pieces[i].old)
     };
+    let moved_return = |offset: u32| return_address(&pieces, &places, offset);
     for relocation in &mut function.relocations {
         relocation.offset = moved(relocation.offset);
     }
     if let Some(unwind) = &mut function.unwind {
-        unwind.follow(moved, |offset| return_address(&pieces, &places, offset));
+        unwind.follow(moved, moved_return);
     }
     function
         .traps
         .retain(|(offset, _)| dropped.binary_search(offset).is_err());
     for (offset, _) in &mut function.traps {
         *offset = moved(*offset);
+    }
+    for (offset, _) in &mut function.safepoints {
+        *offset = moved_return(*offset);
     }
     function.code = code;
     function.frameless = frameless;
@@ -519,6 +523,7 @@ pub(super) fn function(code: &[u8]) -> CompiledFunction {
         alignment: 16,
         relocations: Vec::new(),
         traps: Vec::new(),
+        safepoints: Vec::new(),
         frameless: false,
         unwind: None,
         disassembly: None,

@@ -19,7 +19,14 @@ impl Translator<'_, '_> {
         let params = self.env.program.ty(ty).params().len();
         let args = self.pop_n(params);
         let results = self.call_function(callee, &args);
+        self.note_results(ty, &results);
         self.stack.extend(results);
+    }
+
+    fn note_results(&mut self, ty: TypeId, results: &[Value]) {
+        for (value, ty) in results.iter().zip(self.env.program.ty(ty).results()) {
+            self.note(*value, *ty);
+        }
     }
 
     /// Calls what a function index leads to.
@@ -204,6 +211,7 @@ impl Translator<'_, '_> {
             self.builder.ins().try_call_indirect(code, &args, table);
             self.go_on_at(next)
         };
+        self.note_results(ty, &results);
         self.stack.extend(results);
     }
 
@@ -223,7 +231,7 @@ impl Translator<'_, '_> {
     }
 
     /// The code that a reference on the stack leads to. Its type needs no check: a reference of a function
-    /// type is null or leads to a function of this very type.
+    /// type is null or leads to a function of this type or a subtype, which is called in the same way.
     fn reference_callee(&mut self, type_index: u32) -> (TypeId, Value) {
         let ty = self.called_type(type_index);
         let reference = self.pop();
@@ -246,10 +254,19 @@ impl Translator<'_, '_> {
             .builder
             .ins()
             .load(types::I32, flags, entry, state::FuncRef::TYPE_ID);
-        let wrong = self
-            .builder
-            .ins()
-            .icmp_imm_u(IntCC::NotEqual, found, i64::from(ty.0));
+        let (first, last) = self.env.layout.types.numbers(ty);
+        let wrong = if first == last {
+            self.builder
+                .ins()
+                .icmp_imm_u(IntCC::NotEqual, found, i64::from(first))
+        } else {
+            // The functions of a type and its subtypes have consecutive numbers.
+            let within = self.builder.ins().iadd_imm_s(found, -i64::from(first));
+            let width = i64::from(last - first);
+            self.builder
+                .ins()
+                .icmp_imm_u(IntCC::UnsignedGreaterThan, within, width)
+        };
         let (fail, next) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(fail);
         self.builder.ins().brif(wrong, fail, &[], next, &[]);
@@ -295,6 +312,8 @@ fn libcall_signature(libcall: Libcall) -> Signature {
         Libcall::RunScript => (&[I64, I64, I64], &[]),
         Libcall::NewException => (&[I64, I64], &[I64]),
         Libcall::Throw => (&[I64], &[]),
+        Libcall::GcSetUp => (&[I64], &[]),
+        Libcall::GcAllocate => (&[I64, I64], &[I64]),
     };
     let param = |ty: &cranelift_codegen::ir::Type| {
         if *ty == I32 {

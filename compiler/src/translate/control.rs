@@ -44,14 +44,13 @@ pub(super) struct Frame {
 }
 
 impl Translator<'_, '_> {
+    /// Parameters and results of a block, as types of the program.
     pub(super) fn block_signature(&self, ty: BlockType) -> (Vec<ValType>, Vec<ValType>) {
         match ty {
             BlockType::Empty => (Vec::new(), Vec::new()),
-            BlockType::Type(ty) => (Vec::new(), vec![ty]),
+            BlockType::Type(ty) => (Vec::new(), vec![self.program_type(ty)]),
             BlockType::FuncType(index) => {
-                let ty = self.instance.module.types[index as usize]
-                    .as_ref()
-                    .expect("validated: a block type is a function type");
+                let ty = self.env.program.ty(self.instance.types[index as usize]);
                 (ty.params().to_vec(), ty.results().to_vec())
             }
         }
@@ -60,7 +59,8 @@ impl Translator<'_, '_> {
     pub(super) fn block_with(&mut self, params: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in params {
-            self.builder.append_block_param(block, clif_type(*ty));
+            let param = self.builder.append_block_param(block, clif_type(*ty));
+            self.note(param, *ty);
         }
         block
     }
@@ -257,7 +257,7 @@ impl Translator<'_, '_> {
     }
 
     /// The topmost `count` values, which a branch takes along; they stay on the stack.
-    fn branch_args(&self, count: usize) -> Vec<BlockArg> {
+    pub(super) fn branch_args(&self, count: usize) -> Vec<BlockArg> {
         self.stack[self.stack.len() - count..]
             .iter()
             .map(|v| BlockArg::Value(*v))
@@ -302,9 +302,12 @@ impl Translator<'_, '_> {
         self.reachable = false;
     }
 
-    pub(super) fn select(&mut self) {
+    pub(super) fn select(&mut self, ty: Option<ValType>) {
         let (a, b, condition) = self.pop3();
         let value = self.builder.ins().select(condition, a, b);
+        if let Some(ty) = ty {
+            self.note(value, self.program_type(ty));
+        }
         self.push(value);
     }
 }

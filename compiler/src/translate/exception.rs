@@ -6,11 +6,15 @@
 //! `throw` that a clause of the same function catches is that branch, and no exception comes into being unless the
 //! clause wants a reference to it.
 //!
+//! Where a program makes other objects as well, exceptions are such objects (`gc`), which move; otherwise the runtime
+//! has a place for them where they stay.
+//!
 //! Which clause catches what is decided by [`TagId`], not by index: a tag has as many indices as modules import it.
 
 use super::control::Kind;
 use super::{Region, Translator, clif_type, trap_code};
-use crate::module::ValType;
+use crate::module::{RefType, ValType};
+use crate::objects::{Field, Object};
 use crate::program::TagId;
 use cranelift_codegen::ir::{
     Block, BlockArg, BlockCall, ExceptionTable, ExceptionTableData, ExceptionTableItem,
@@ -134,7 +138,10 @@ fn payload(values: &[ValType]) -> (Vec<i32>, u32) {
     (offsets, at.next_multiple_of(Exception::GRANULE))
 }
 
-impl Translator<'_, '_> {
+/// The type of a reference to an exception that was thrown.
+const THROWN: ValType = ValType::Ref(RefType::EXN);
+
+impl<'p> Translator<'p, '_> {
     fn tag(&self, index: u32) -> TagId {
         self.instance.tags[index as usize]
     }
@@ -248,7 +255,8 @@ impl Translator<'_, '_> {
         }
         let code = self.block_with(&self.carried(tag));
         if rethrown {
-            self.builder.append_block_param(code, types::I64);
+            let exception = self.builder.append_block_param(code, types::I64);
+            self.note(exception, THROWN);
         }
         self.legacy(at).clauses[clause].code = Some(code);
         code
@@ -297,11 +305,23 @@ impl Translator<'_, '_> {
 
     /// Makes an exception. Everything that makes one comes here.
     fn allocate_exception(&mut self, tag: TagId, values: &[Value]) -> Value {
+        let flags = self.payload_flags();
+        if let Some((size, fields)) = self.exception_object(tag) {
+            let size = self.iconst64(u64::from(size));
+            let number = self.env.layout.types.end + tag.0;
+            let exception = self.allocate(number, size);
+            self.note(exception, THROWN);
+            for (value, field) in values.iter().zip(fields) {
+                let offset = field.offset.cast_signed();
+                self.store_storage(field.storage, *value, flags, exception, offset);
+            }
+            return exception;
+        }
         let (offsets, size) = payload(&self.carried(Some(tag)));
         let id = self.iconst64(u64::from(tag.0));
         let size = self.iconst64(u64::from(size));
         let exception = self.call_libcall(Libcall::NewException, &[id, size])[0];
-        let flags = self.payload_flags();
+        let flags = flags.with_aligned();
         for (value, offset) in values.iter().zip(offsets) {
             self.builder.ins().store(flags, *value, exception, offset);
         }
@@ -310,14 +330,32 @@ impl Translator<'_, '_> {
 
     fn payload_flags(&mut self) -> MemFlagsData {
         let region = self.region(Region::Exceptions);
-        MemFlagsData::trusted().with_alias_region(Some(region))
+        MemFlagsData::new()
+            .with_notrap()
+            .with_alias_region(Some(region))
+    }
+
+    /// What an exception looks like where it is an object among others.
+    fn exception_object(&self, tag: TagId) -> Option<(u32, &'p [Field])> {
+        match self.env.layout.exception_objects.get(tag.index())? {
+            Object::Struct(size, fields) => Some((*size, fields)),
+            Object::Array(_) => None,
+        }
     }
 
     /// What an exception of `tag` carries.
     fn take_payload(&mut self, tag: Option<TagId>, exception: Value) -> Vec<Value> {
+        let flags = self.payload_flags();
+        if let Some((_, fields)) = tag.and_then(|tag| self.exception_object(tag)) {
+            let load = |field: &Field| {
+                let offset = field.offset.cast_signed();
+                self.load_storage(field.storage, false, flags, exception, offset)
+            };
+            return fields.iter().map(load).collect();
+        }
         let types = self.carried(tag);
         let (offsets, _) = payload(&types);
-        let flags = self.payload_flags();
+        let flags = flags.with_aligned();
         types
             .iter()
             .zip(offsets)
@@ -408,7 +446,9 @@ impl Translator<'_, '_> {
     fn enter_pad(&mut self, pad: Block) -> Value {
         self.builder.switch_to_block(pad);
         self.builder.seal_block(pad);
-        self.builder.block_params(pad)[0]
+        let exception = self.builder.block_params(pad)[0];
+        self.note(exception, THROWN);
+        exception
     }
 
     /// The code of a `try_table`'s landing pads, its frame gone.

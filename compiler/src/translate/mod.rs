@@ -9,6 +9,7 @@ mod bulk;
 mod call;
 mod control;
 mod exception;
+mod gc;
 mod global;
 mod glue;
 mod memory;
@@ -22,7 +23,7 @@ mod table;
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::module::ValType;
+use crate::module::{RefType, ValType};
 use crate::options::{Addressing, Arch};
 use crate::program::{FuncId, Instance, InstanceId, Program, TypeId};
 use crate::symbol::Symbol;
@@ -119,6 +120,16 @@ enum Region {
     Scratch,
     /// What exceptions carry.
     Exceptions,
+    /// Where the heap has room (0), and how much (1).
+    Heap(u32),
+    /// The headers of objects.
+    Header,
+    /// The fields of structs at an offset. Two structs of which one has the other's type have the same fields.
+    Field(u32),
+    /// The elements of arrays, by the logarithm of their size.
+    Element(u32),
+    /// Where references are kept across calls.
+    Frame,
 }
 
 impl Region {
@@ -133,7 +144,12 @@ impl Region {
             Region::Global(i) => 5 * KIND + i,
             Region::Segments => 6 * KIND,
             Region::Scratch => 7 * KIND,
-            Region::Exceptions => 8 * KIND,
+            Region::Exceptions => 13 * KIND,
+            Region::Heap(i) => 8 * KIND + i,
+            Region::Header => 9 * KIND,
+            Region::Field(i) => 10 * KIND + i,
+            Region::Element(i) => 11 * KIND + i,
+            Region::Frame => 12 * KIND,
         }
     }
 }
@@ -157,6 +173,12 @@ struct Translator<'p, 'f> {
     /// For an i32 that was loaded zero-extended, the i64 it was loaded as: an address computed from it
     /// needs no extension.
     wide: HashMap<Value, Value>,
+    /// What is known of references.
+    known: HashMap<Value, RefType>,
+    /// The types of locals, in the program.
+    local_types: Vec<ValType>,
+    /// This code runs once: it calls where other code does things by itself.
+    cold: bool,
     functions: HashMap<Symbol, FuncRef>,
     signatures: HashMap<TypeId, SigRef>,
     regions: HashMap<Region, AliasRegion>,
@@ -170,7 +192,7 @@ struct Translator<'p, 'f> {
 
 impl<'p, 'f> Translator<'p, 'f> {
     fn new(env: Env<'p>, instance: InstanceId, builder: FunctionBuilder<'f>) -> Self {
-        Self {
+        let mut translator = Self {
             env,
             instance: &env.program.instances[instance.index()],
             builder,
@@ -181,6 +203,9 @@ impl<'p, 'f> Translator<'p, 'f> {
             locals: Vec::new(),
             context: None,
             wide: HashMap::new(),
+            known: HashMap::new(),
+            local_types: Vec::new(),
+            cold: false,
             functions: HashMap::new(),
             signatures: HashMap::new(),
             regions: HashMap::new(),
@@ -188,7 +213,9 @@ impl<'p, 'f> Translator<'p, 'f> {
             scratch: None,
             legacy_tries: Vec::new(),
             next_legacy_try: 0,
-        }
+        };
+        translator.name_frame_region();
+        translator
     }
 
     /// Opens the entry block and returns the Wasm parameters.
@@ -294,13 +321,11 @@ pub fn translate(
     }
     let params = t.enter();
     for (value, ty) in params.into_iter().zip(env.program.ty(function.ty).params()) {
-        let variable = t.builder.declare_var(clif_type(*ty));
-        t.builder.def_var(variable, value);
-        t.locals.push(variable);
+        t.declare_local(*ty, value);
     }
     for local in body.get_locals_reader().map_err(invalid)? {
         let (count, ty) = local.map_err(invalid)?;
-        t.declare_locals(count, ty);
+        t.declare_locals(count, t.program_type(ty));
     }
     t.enter_function(env.program.ty(function.ty));
 
@@ -340,9 +365,17 @@ impl Translator<'_, '_> {
             _ => self.builder.ins().iconst(clif, 0),
         };
         for _ in 0..count {
-            let variable = self.builder.declare_var(clif);
-            self.builder.def_var(variable, zero);
-            self.locals.push(variable);
+            self.declare_local(ty, zero);
         }
+    }
+
+    fn declare_local(&mut self, ty: ValType, value: Value) {
+        let variable = self.builder.declare_var(clif_type(ty));
+        if self.env.is_traced(ty) {
+            self.builder.declare_var_needs_stack_map(variable);
+        }
+        self.builder.def_var(variable, value);
+        self.locals.push(variable);
+        self.local_types.push(ty);
     }
 }

@@ -53,10 +53,12 @@ impl Translator<'_, '_> {
             Operator::Drop => {
                 self.pop();
             }
-            Operator::Select | Operator::TypedSelect { .. } => self.select(),
+            Operator::Select => self.select(None),
+            Operator::TypedSelect { ty } => self.select(Some(ty)),
 
             Operator::LocalGet { local_index } => {
                 let value = self.builder.use_var(self.locals[local_index as usize]);
+                self.know(value, self.local_types[local_index as usize]);
                 self.push(value);
             }
             Operator::LocalSet { local_index } => {
@@ -249,7 +251,7 @@ impl Translator<'_, '_> {
             Operator::I64MulWideS => self.multiply_128(true),
             Operator::I64MulWideU => self.multiply_128(false),
 
-            ref other => return self.vector_operator(other),
+            ref other => return self.object_operator(other),
         }
         Ok(())
     }

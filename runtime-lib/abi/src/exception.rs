@@ -9,7 +9,8 @@
 
 use core::mem::offset_of;
 
-/// An exception. What it carries follows: a word for each value, two words, aligned to 16 bytes, for a vector.
+/// An exception of a program that makes no other objects; otherwise it is a struct of [`crate::gc`], whose number of a
+/// type stands where the tag does here. What it carries follows: a word for each value, two words, aligned to 16 bytes, for a vector.
 #[repr(C, align(16))]
 #[derive(Debug)]
 pub struct Exception {
@@ -67,8 +68,11 @@ pub struct UnwindHeader {
     pub roots: u64,
     /// Entries in `roots`.
     pub root_count: u64,
-    /// Where exceptions live: [`ARENA_SIZE`] bytes that belong to nothing else, not mapped yet.
+    /// Where exceptions live: [`ARENA_SIZE`] bytes that belong to nothing else, not mapped yet. Where exceptions
+    /// are objects of the garbage-collected heap, nothing is ever there.
     pub arena: u64,
+    /// What stands in the header of an exception with tag 0; with the others it counts on.
+    pub first_tag: u64,
 }
 
 impl UnwindHeader {

@@ -227,4 +227,9 @@ libcalls! {
     NewException = "elfin_new_exception";
     /// `(exception: *mut Exception) -> !`: goes on at the innermost handler for it, or ends the program.
     Throw = "elfin_throw";
+    /// `(program: *const gc::Program)`: makes room for the first objects.
+    GcSetUp = "elfin_gc_set_up";
+    /// `(program: *const gc::Program, bytes: u64) -> u64`: collects garbage, if need be, and returns the
+    /// address of `bytes` bytes (a multiple of 8), or 0 when there is no room. The bytes are not cleared.
+    GcAllocate = "elfin_gc_allocate";
 }

@@ -160,6 +160,23 @@ pub unsafe extern "C" fn unknown_import() -> ! {
     )
 }
 
+/// Defines `elfin_gc_allocate`: adds the caller's frame pointer and return address to the two arguments and goes
+/// on in the collector.
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::GcAllocate` says.
+#[cfg(feature = "freestanding")]
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_gc_allocate")]
+pub unsafe extern "C" fn gc_allocate() -> u64 {
+    naked_asm!(
+        "mv a2, s0",
+        "mv a3, ra",
+        "tail {to}",
+        to = sym crate::gc::allocate,
+    )
+}
+
 /// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
 /// stack stood, and the callee-saved registers lie there.
 ///

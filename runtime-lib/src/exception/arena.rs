@@ -95,6 +95,7 @@ impl Arena {
 
     /// Finds a gap of at least `size` bytes.
     #[inline(never)]
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     fn refill(&mut self, size: u64, collect: impl FnOnce(&mut Self)) -> bool {
         if self.find_gap(size) {
             return true;
@@ -113,6 +114,7 @@ impl Arena {
     }
 
     /// Goes on from the current gap to the next one that is large enough.
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     fn find_gap(&mut self, size: u64) -> bool {
         let mut at = self.end;
         while at < self.used {
@@ -132,6 +134,7 @@ impl Arena {
     }
 
     /// Where the first exception from `at` on begins, or the end of what is used.
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     fn next_start(&self, at: u64) -> u64 {
         let mut at = at;
         while at < self.used {
@@ -149,6 +152,7 @@ impl Arena {
     }
 
     /// The bit that tells whether an exception begins at an address.
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     fn start_bit(&self, at: u64) -> (*mut u64, u64) {
         let granule = (at - self.base) / GRANULE;
         let word = (self.base as *mut u64).wrapping_add((granule / 64) as usize);
@@ -156,12 +160,14 @@ impl Arena {
     }
 
     /// The bit that tells whether the exception there is marked.
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     fn mark_bit(&self, at: u64) -> (*mut u64, u64) {
         let (word, bit) = self.start_bit(at);
         (word.wrapping_add((BITS_SIZE / 2 / 8) as usize), bit)
     }
 
     /// Marks what `word` refers to.
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     fn mark(&mut self, word: u64) {
         if word.wrapping_sub(self.base) >= self.used - self.base || !word.is_multiple_of(GRANULE) {
             return;
@@ -185,6 +191,7 @@ impl Arena {
     ///
     /// # Safety
     /// From `stack` on, an aligned address, to the end of the stack everything can be read; so can the roots.
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     pub unsafe fn collect(&mut self, stack: *const u64, references: &References<'_>) {
         self.live = 0;
         // SAFETY: by contract; bits and exceptions of the arena.
@@ -220,6 +227,7 @@ impl Arena {
 
     /// # Safety
     /// There are so many words.
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     unsafe fn mark_words(&mut self, first: *const u64, count: u64) {
         for index in 0..count as usize {
             // SAFETY: by contract. Others' frames may be changing; a word is read whole.
@@ -245,6 +253,7 @@ mod program {
 
     /// Maps the arena.
     #[unsafe(no_mangle)]
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     pub extern "C" fn elfin_setup_exceptions() {
         let base = tables().header().arena;
         let access = ProtFlags::READ | ProtFlags::WRITE;
@@ -263,6 +272,7 @@ mod program {
     /// # Safety
     /// Called by generated code, as `elfin_abi::host::Libcall::NewException` says.
     #[unsafe(no_mangle)]
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     pub unsafe extern "C" fn elfin_new_exception(tag: u64, size: u64) -> *mut Exception {
         // SAFETY: one thread throws, and nothing here throws.
         let arena = unsafe { &mut *ARENA.0.get() };
@@ -276,6 +286,7 @@ mod program {
         }
     }
 
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     extern "C" fn collect(arena: *mut u8, stack: *const u64) {
         let header = tables().header();
         let program = crate::program::program();
@@ -294,6 +305,7 @@ mod program {
     }
 
     #[cold]
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     fn exhausted() -> ! {
         let mut message = crate::message::Message::new("elfin: error: no room for an exception: ");
         message.number(ARENA_SIZE, 0);

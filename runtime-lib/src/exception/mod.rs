@@ -7,6 +7,9 @@
 //! function's own end would have done. Nothing on the stack is changed before the handler is found, so that an
 //! uncaught exception still has the backtrace of its throw.
 //!
+//! Functions are in sections of their own, from which the compiler takes no parts for sharing: executables that throw
+//! nothing do not change by a byte.
+//!
 //! # Safety
 //! Generated code throws, so that every frame from the throw on is one of generated code, up to that of the program's
 //! main function or of an action of a script; only leaf functions have none, and those are not on the way. The
@@ -49,6 +52,10 @@ pub struct Tables<'a> {
 
 /// The tables of this executable.
 #[cfg(feature = "freestanding")]
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_exception")
+)]
 pub fn tables() -> Tables<'static> {
     unsafe extern "C" {
         #[link_name = "elfin_unwind"]
@@ -69,17 +76,29 @@ impl<'a> Tables<'a> {
     /// # Safety
     /// Every address and count in the header is right for as long as `'a`, and belongs to this program.
     #[must_use]
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_exception")
+    )]
     pub unsafe fn new(header: &'a UnwindHeader, program: Program<'a>) -> Self {
         Self { header, program }
     }
 
     /// The header itself.
     #[must_use]
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_exception")
+    )]
     pub fn header(&self) -> &'a UnwindHeader {
         self.header
     }
 
     /// The function to which `address` returns.
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_exception")
+    )]
     fn find(&self, address: u64) -> Option<Place> {
         // Inside the call, which may be the last instruction of its function.
         let pc = address.wrapping_sub(1);
@@ -113,6 +132,10 @@ impl<'a> Tables<'a> {
     }
 
     /// Where an exception with this tag goes on in a function, when a call that returns to `address` throws it.
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_exception")
+    )]
     fn handler(&self, place: &Place, address: u64, tag: u32) -> Option<u64> {
         // SAFETY: the tables of the header; behind the last frame there is one that ends its sites.
         unsafe {
@@ -154,6 +177,10 @@ impl<'a> Tables<'a> {
     ///
     /// # Safety
     /// They are those of a function of generated code that called, see the head of the file.
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_exception")
+    )]
     pub unsafe fn unwind(&self, tag: u32, frame: &mut Frame) -> bool {
         while let Some(place) = self.find(frame.pc) {
             // SAFETY: the tables of the header, and a frame that the function made.
@@ -182,6 +209,10 @@ impl<'a> Tables<'a> {
 
     /// The name of a tag.
     #[must_use]
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_exception")
+    )]
     pub fn tag_name(&self, tag: u32) -> &'a [u8] {
         // SAFETY: the tables of the header; there is one offset more than tags.
         unsafe {
@@ -198,12 +229,17 @@ impl<'a> Tables<'a> {
 /// # Safety
 /// The exception is one; `frame` is as [`Tables::unwind`] wants it.
 #[cfg(feature = "freestanding")]
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_exception")
+)]
 pub unsafe extern "C" fn unwind(exception: *const Exception, frame: &mut Frame) {
     let (fp, pc) = (frame.fp, frame.pc);
     // SAFETY: by contract.
     unsafe {
-        let tag = (*exception).tag;
-        if !tables().unwind(tag, frame) {
+        let tables = tables();
+        let tag = (*exception).tag - tables.header.first_tag as u32;
+        if !tables.unwind(tag, frame) {
             uncaught(tag, fp, pc)
         }
     }
@@ -214,11 +250,19 @@ pub unsafe extern "C" fn unwind(exception: *const Exception, frame: &mut Frame) 
 /// # Safety
 /// It does nothing.
 #[cfg(not(feature = "freestanding"))]
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_exception")
+)]
 pub unsafe extern "C" fn unwind(_: *const Exception, _: &mut Frame) {}
 
 /// Ends the program: a line with the tag's name and the backtrace of the throw.
 #[cfg(feature = "freestanding")]
 #[cold]
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_exception")
+)]
 fn uncaught(tag: u32, fp: u64, return_address: u64) -> ! {
     let other = UNCAUGHT.load(core::sync::atomic::Ordering::Relaxed);
     if !other.is_null() {

@@ -35,6 +35,7 @@ fn header() -> UnwindHeader {
         roots: 0,
         root_count: 0,
         arena: 0,
+        first_tag: 0,
     }
 }
 
