@@ -21,6 +21,7 @@ pub mod parse;
 pub mod program;
 pub mod symbol;
 pub mod translate;
+pub mod unwind;
 pub mod usage;
 
 use std::borrow::Cow;
@@ -147,7 +148,7 @@ fn compile_linked(
     let usage = usage::find(program);
     let folded = fold::fold(program, options.arch);
     let layout = layout::lay_out(program, &usage, &folded, options)?;
-    let isa = isa::build(options)?;
+    let isa = isa::build(options, usage.throws)?;
     clock.lap("plan");
     let env = translate::Env {
         program,
@@ -185,8 +186,8 @@ pub fn dump_clif(main: Source<'_>, links: &[Source<'_>], options: &Options) -> R
 /// # Errors
 /// As [`compile`].
 pub fn dump_asm(main: Source<'_>, links: &[Source<'_>], options: &Options) -> Result<String> {
-    let isa = isa::build(options)?;
     planned(main, links, options, |env, folded| {
+        let isa = isa::build(options, env.usage.throws)?;
         let work = codegen::work_list(env);
         let functions = codegen::compile(env, folded, &*isa, &work, true, &Silent)?;
         let text = functions.iter().map(|f| {

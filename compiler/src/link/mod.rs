@@ -51,6 +51,7 @@ enum Resolved {
     Table(TableId),
     Memory(MemoryId),
     Global(GlobalId),
+    Tag(TagId),
 }
 
 /// Test scripts: what they do, one call each.
@@ -165,6 +166,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 memories: Vec::new(),
                 tables: Vec::new(),
                 globals: Vec::new(),
+                tags: Vec::new(),
                 data: Vec::new(),
                 elements: Vec::new(),
                 host_functions: Vec::new(),
@@ -192,6 +194,7 @@ impl<'m, 'o> Linker<'m, 'o> {
             Item::Table(i) => Resolved::Table(instance.tables[i as usize]),
             Item::Memory(i) => Resolved::Memory(instance.memories[i as usize]),
             Item::Global(i) => Resolved::Global(instance.globals[i as usize]),
+            Item::Tag(i) => Resolved::Tag(instance.tags[i as usize]),
         })
     }
 
@@ -220,6 +223,7 @@ impl<'m, 'o> Linker<'m, 'o> {
             memories: Vec::new(),
             tables: Vec::new(),
             globals: Vec::new(),
+            tags: Vec::new(),
             types,
             first_data: self.program.data.len() as u32,
             first_element: self.program.elements.len() as u32,
@@ -241,6 +245,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 Resolved::Table(table) => instance.tables.push(table),
                 Resolved::Memory(memory) => instance.memories.push(memory),
                 Resolved::Global(global) => instance.globals.push(global),
+                Resolved::Tag(tag) => instance.tags.push(tag),
             }
         }
         self.define(id, &mut instance)?;
@@ -341,6 +346,14 @@ impl<'m, 'o> Linker<'m, 'o> {
                 is_64: ty.memory64,
                 page_log2: ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2),
                 instance: id,
+            });
+        }
+        for (index, ty) in (0..).zip(&module.tags).skip(module.imported_tags as usize) {
+            instance.tags.push(TagId(self.program.tags.len() as u32));
+            self.program.tags.push(Tag {
+                instance: id,
+                index,
+                ty: instance.types[*ty as usize],
             });
         }
         for (i, global) in (0..)

@@ -57,7 +57,8 @@ pub fn main_function(
             .iter()
             .zip(&env.usage.host_used)
             .any(|(host, used)| *used && host.function().setup.contains(setup));
-        if needed {
+        let throws = env.usage.throws && !env.usage.allocates && *setup == Setup::Exceptions;
+        if needed || throws {
             t.call_setup(position);
         }
     }
