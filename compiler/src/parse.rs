@@ -195,9 +195,8 @@ impl<'a> Reader<'a> {
                 }
             }
             Payload::MemorySection(section) => {
-                for memory in section.into_iter_with_offsets() {
-                    let (offset, memory) = memory.map_err(|e| self.invalid(&e))?;
-                    self.memory_type(&memory, offset)?;
+                for memory in section {
+                    let memory = memory.map_err(|e| self.invalid(&e))?;
                     self.module.memories.push(memory);
                 }
             }
@@ -322,7 +321,6 @@ impl<'a> Reader<'a> {
                 Item::Table(module.imported_tables - 1)
             }
             TypeRef::Memory(ty) => {
-                self.memory_type(&ty, offset)?;
                 let module = &mut self.module;
                 module.memories.push(ty);
                 module.imported_memories += 1;
@@ -421,13 +419,6 @@ impl<'a> Reader<'a> {
         self.value_type(ValType::Ref(ty.element_type), offset)?;
         if ty.shared {
             return Err(self.unsupported("shared-everything-threads", offset));
-        }
-        Ok(())
-    }
-
-    fn memory_type(&self, ty: &wasmparser::MemoryType, offset: u64) -> Result<()> {
-        if ty.shared {
-            return Err(self.unsupported("threads", offset));
         }
         Ok(())
     }
@@ -691,6 +682,7 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         | "tail_call"
         | "function_references"
         | "wide_arithmetic"
+        | "threads"
         | "simd"
         | "relaxed_simd" => Ok(()),
         _ => Err(feature_of(operator)),

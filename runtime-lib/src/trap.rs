@@ -6,8 +6,12 @@
 //! loading registers that it saved before.
 //!
 //! # Safety
-//! The only unsafe function is called by generated code, with addresses of its own constants.
-#![allow(unsafe_code, reason = "a libcall's arguments are raw pointers")]
+//! `unknown_import` is called by generated code, with addresses of its own constants. The list of messages is
+//! written by the compiler and never changes.
+#![allow(
+    unsafe_code,
+    reason = "a libcall's arguments are raw pointers; reads the program's list of messages"
+)]
 
 use crate::arch::Registers;
 use crate::message::Message;
@@ -23,49 +27,42 @@ pub fn raise(trap: TrapCode, registers: &Registers) -> ! {
 
 fn begin(trap: TrapCode) -> Message {
     let mut message = Message::new("elfin: trap: ");
-    let index = trap as usize - 1;
-    message.bytes(&MESSAGES.text[MESSAGES.ends[index] as usize..MESSAGES.ends[index + 1] as usize]);
+    // SAFETY: a list that the compiler wrote.
+    unsafe { append(&mut message, messages(), trap) };
     message
 }
 
-/// The messages of all codes, back to back: an array of `&str` would take four times the room.
-struct Messages {
-    text: [u8; Messages::LEN],
-    /// Where the message of each code from 1 on ends; before them, a zero.
-    ends: [u16; TrapCode::ALL.len() + 1],
+/// The messages of the codes that the program can raise: most programs raise few, and each executable has the text
+/// of its own only.
+#[cfg(feature = "freestanding")]
+fn messages() -> *const u8 {
+    unsafe extern "C" {
+        #[link_name = "elfin_trap_messages"]
+        static MESSAGES: u8;
+    }
+    &raw const MESSAGES
 }
 
-static MESSAGES: Messages = Messages::new();
+/// The messages of a hosted build, which has no program: none.
+#[cfg(not(feature = "freestanding"))]
+fn messages() -> *const u8 {
+    [0].as_ptr()
+}
 
-impl Messages {
-    const LEN: usize = {
-        let (mut len, mut index) = (0, 0);
-        while index < TrapCode::ALL.len() {
-            len += TrapCode::ALL[index].message().len();
-            index += 1;
-        }
-        len
-    };
-
-    const fn new() -> Self {
-        let mut text = [0; Self::LEN];
-        let mut ends = [0; TrapCode::ALL.len() + 1];
-        let (mut len, mut index) = (0, 0);
-        while index < TrapCode::ALL.len() {
-            assert!(
-                TrapCode::ALL[index] as usize == index + 1,
-                "trap codes count from 1"
-            );
-            let mut rest = TrapCode::ALL[index].message().as_bytes();
-            while let [byte, tail @ ..] = rest {
-                text[len] = *byte;
-                len += 1;
-                rest = tail;
+/// Appends the message of `trap`.
+///
+/// # Safety
+/// `list` is as `elfin_abi::trap::encode_messages` writes it.
+unsafe fn append(message: &mut Message, mut list: *const u8, trap: TrapCode) {
+    // SAFETY: by contract: a code and the length of its text before each text, a zero behind the last.
+    unsafe {
+        while *list != 0 {
+            let text = core::slice::from_raw_parts(list.add(2), usize::from(*list.add(1)));
+            if *list == trap as u8 {
+                message.bytes(text);
             }
-            index += 1;
-            ends[index] = len as u16;
+            list = list.add(2 + text.len());
         }
-        Self { text, ends }
     }
 }
 
@@ -117,11 +114,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_its_message() {
+    fn the_message_is_that_of_the_code() {
+        let list = elfin_abi::trap::encode_messages(TrapCode::ALL.iter().rev().copied());
         for &code in TrapCode::ALL {
-            let message = begin(code);
-            let expected = std::format!("elfin: trap: {}", code.message());
-            assert_eq!(message.pending(), expected.as_bytes());
+            let mut message = Message::new("");
+            // SAFETY: a list as it should be.
+            unsafe { append(&mut message, list.as_ptr(), code) };
+            assert_eq!(message.pending(), code.message().as_bytes());
         }
     }
 }

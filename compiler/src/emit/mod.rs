@@ -4,6 +4,7 @@
 //! some of its sections. Code goes into chunks in the order of the work list, so that a linker can put veneers
 //! between them. Rooms: `state` writes what generated code reads and changes, `records` what the runtime reads.
 
+mod messages;
 mod records;
 mod state;
 
@@ -45,6 +46,7 @@ pub fn emit(
     let state_size = emitter.state(folded)?;
     let images = emitter.images(folded);
     emitter.program(folded, functions, &text, &images)?;
+    emitter.messages(functions);
     emitter.relocate(functions, &text)?;
 
     let layout = env.layout;

@@ -4,6 +4,7 @@
 //! (what is constant, where things lie) and takes none. Rooms: `operator` dispatches, one file for each
 //! family of operators, `bounds` alone turns guest addresses into host addresses.
 
+mod atomic;
 mod bounds;
 mod bulk;
 mod call;
@@ -159,6 +160,8 @@ struct Translator<'p, 'f> {
     memory_symbol: Option<ir::GlobalValue>,
     /// Stack space in which vectors are taken apart.
     scratch: Option<ir::StackSlot>,
+    /// Stack space for the expected value of a compare-and-exchange, where it goes through one.
+    expected: Option<ir::StackSlot>,
 }
 
 impl<'p, 'f> Translator<'p, 'f> {
@@ -179,6 +182,7 @@ impl<'p, 'f> Translator<'p, 'f> {
             regions: HashMap::new(),
             memory_symbol: None,
             scratch: None,
+            expected: None,
         }
     }
 

@@ -13,6 +13,9 @@ pub const PROGRAM_MAIN: &str = "elfin_program_main";
 /// The [`crate::program::ProgramHeader`], defined by the program.
 pub const PROGRAM: &str = "elfin_program";
 
+/// The messages of the traps that the program can raise ([`crate::trap::encode_messages`]), defined by the program.
+pub const TRAP_MESSAGES: &str = "elfin_trap_messages";
+
 /// The sealed policy block (see [`crate::policy`]), defined by whoever calls the linker.
 pub const POLICY: &str = "elfin_policy";
 

@@ -28,6 +28,21 @@ macro_rules! trap_codes {
     };
 }
 
+/// The list of messages that an executable holds ([`crate::symbol::TRAP_MESSAGES`]): for each code in `codes` the code
+/// and the length of its message, a byte each, and the message; a zero ends it.
+#[cfg(feature = "write")]
+#[must_use]
+pub fn encode_messages(codes: impl IntoIterator<Item = TrapCode>) -> alloc::vec::Vec<u8> {
+    let mut list = alloc::vec::Vec::new();
+    for code in codes {
+        let text = code.message();
+        list.extend([code as u8, text.len() as u8]);
+        list.extend(text.bytes());
+    }
+    list.push(0);
+    list
+}
+
 trap_codes! {
     /// The `unreachable` instruction.
     Unreachable = 1, "unreachable";
@@ -57,4 +72,6 @@ trap_codes! {
     UnalignedAtomic = 13, "unaligned atomic";
     /// A call of an import that nothing provides (`--unknown-imports trap`).
     UnknownImport = 14, "unknown import called";
+    /// `memory.atomic.wait` on a memory that is not shared.
+    ExpectedSharedMemory = 15, "expected shared memory";
 }
