@@ -206,9 +206,8 @@ impl<'a> Reader<'a> {
                 }
             }
             Payload::MemorySection(section) => {
-                for memory in section.into_iter_with_offsets() {
-                    let (offset, memory) = memory.map_err(|e| self.invalid(&e))?;
-                    self.memory_type(&memory, offset)?;
+                for memory in section {
+                    let memory = memory.map_err(|e| self.invalid(&e))?;
                     self.module.memories.push(memory);
                 }
             }
@@ -327,7 +326,6 @@ impl<'a> Reader<'a> {
                 Item::Table(module.imported_tables - 1)
             }
             TypeRef::Memory(ty) => {
-                self.memory_type(&ty, offset)?;
                 let module = &mut self.module;
                 module.memories.push(ty);
                 module.imported_memories += 1;
@@ -448,13 +446,6 @@ impl<'a> Reader<'a> {
         self.value_type(ValType::Ref(ty.element_type), offset)?;
         if ty.shared {
             return Err(self.unsupported("shared-everything-threads", offset));
-        }
-        Ok(())
-    }
-
-    fn memory_type(&self, ty: &wasmparser::MemoryType, offset: u64) -> Result<()> {
-        if ty.shared {
-            return Err(self.unsupported("threads", offset));
         }
         Ok(())
     }
@@ -760,6 +751,7 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         | "function_references"
         | "gc"
         | "wide_arithmetic"
+        | "threads"
         | "simd"
         | "relaxed_simd"
         | "exceptions"

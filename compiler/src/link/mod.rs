@@ -345,6 +345,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 declared_maximum: ty.maximum,
                 is_64: ty.memory64,
                 page_log2: ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2),
+                shared: ty.shared,
                 instance: id,
             });
         }

@@ -4,6 +4,7 @@
 //! (what is constant, where things lie) and takes none. Rooms: `operator` dispatches, one file for each
 //! family of operators, `bounds` alone turns guest addresses into host addresses.
 
+mod atomic;
 mod bounds;
 mod bulk;
 mod call;
@@ -191,6 +192,8 @@ struct Translator<'p, 'f> {
     /// The clauses of every legacy `try` of the body, in order, and how many of them were met.
     legacy_tries: Vec<exception::LegacyShape>,
     next_legacy_try: usize,
+    /// Stack space for the expected value of a compare-and-exchange, where it goes through one.
+    expected: Option<ir::StackSlot>,
 }
 
 impl<'p, 'f> Translator<'p, 'f> {
@@ -216,6 +219,7 @@ impl<'p, 'f> Translator<'p, 'f> {
             scratch: None,
             legacy_tries: Vec::new(),
             next_legacy_try: 0,
+            expected: None,
         };
         translator.name_frame_region();
         translator

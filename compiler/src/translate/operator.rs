@@ -251,6 +251,7 @@ impl Translator<'_, '_> {
             Operator::I64MulWideS => self.multiply_128(true),
             Operator::I64MulWideU => self.multiply_128(false),
 
+            ref other if self.atomic_operator(other) => {}
             ref other => return self.object_operator(other),
         }
         Ok(())
