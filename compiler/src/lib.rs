@@ -153,6 +153,7 @@ fn compile_linked(
         layout: &layout,
         arch: options.arch,
         cpu: options.cpu,
+        small: options.opt_level == OptLevel::Os,
     };
     let work = codegen::work_list(env);
     let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
@@ -218,6 +219,7 @@ fn planned<T>(
             layout: &layout,
             arch: options.arch,
             cpu: options.cpu,
+            small: options.opt_level == OptLevel::Os,
         },
         &folded,
     )
