@@ -3,8 +3,9 @@
 //! In: an operator of the SIMD proposals. Out: CLIF. A v128 on the operand stack is always an `i8x16`; a family that
 //! sees other lanes in it casts on the way in and out ([`Translator::pop_lanes`], [`Translator::push_lanes`]).
 //!
-//! x86_64 means SSE2 here. Nearly everything has a lowering for it; what would need a helper that the runtime does
-//! not have (byte shuffles) is put together from scalar instructions in `lane`, what would need SSE4.1 in `convert`.
+//! x86_64 means SSE2 here, unless the CPU level says more. Nearly everything has a lowering for it; what would need a
+//! helper that the runtime does not have (byte shuffles) is put together from scalar instructions in `lane`, what would
+//! need SSE4.1 in `convert` and `rounding`.
 //!
 //! Where relaxed operators leave a choice, the result is that of the strict operator of the same name, and products
 //! are rounded before they are added: the same on every target.
