@@ -17,6 +17,7 @@ mod memory;
 mod numeric;
 mod operator;
 mod reference;
+mod rounding;
 mod simd;
 mod stack;
 mod state;
@@ -56,6 +57,8 @@ pub struct Env<'p> {
     pub arch: Arch,
     /// What may be used beyond its baseline.
     pub cpu: Cpu,
+    /// Prefer smaller code to faster.
+    pub small: bool,
 }
 
 impl Env<'_> {
