@@ -19,6 +19,7 @@ mod stack;
 mod state;
 mod table;
 
+use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::module::ValType;
@@ -50,6 +51,8 @@ pub struct Env<'p> {
     pub layout: &'p Layout,
     /// Target.
     pub arch: Arch,
+    /// What may be used beyond its baseline.
+    pub cpu: Cpu,
 }
 
 impl Env<'_> {
