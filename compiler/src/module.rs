@@ -45,8 +45,6 @@ pub struct Module<'a> {
     pub data: Vec<Data<'a>>,
     /// Names of functions, from the name section.
     pub function_names: Vec<Option<&'a str>>,
-    /// Where it first has a vector type or operator, reachable or not.
-    pub simd: Option<Place>,
 }
 
 /// An import.
@@ -128,8 +126,6 @@ pub struct Summary {
     pub elements: Vec<u32>,
     /// It has a tail call.
     pub tail_calls: bool,
-    /// Offset of the first vector operator or type, if there is one.
-    pub simd: Option<u64>,
     /// Number of operators.
     pub operators: u32,
 }

@@ -10,7 +10,7 @@ mod matching;
 use crate::canonical::{self, Canonical, TooMany};
 use crate::error::{Error, Printable, Result};
 use crate::module::{ConstExpr, FuncType, GlobalType, Item, Module, SegmentMode, ValType};
-use crate::options::{Arch, Options};
+use crate::options::Options;
 use crate::program::*;
 use elfin_abi::host::{self, HostFunction};
 use std::collections::HashMap;
@@ -200,15 +200,6 @@ impl<'m, 'o> Linker<'m, 'o> {
 
     /// Adds an instance. `later` are modules of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
-        // The back end has vectors only with the V extension, which RV64GC lacks.
-        if self.options.arch == Arch::Riscv64
-            && let Some(place) = &module.simd
-        {
-            return Err(Error::Unsupported {
-                feature: "simd-on-riscv64".to_owned(),
-                place: place.clone(),
-            });
-        }
         let id = InstanceId(self.program.instances.len() as u32);
         let types = self
             .canonical

@@ -3,7 +3,7 @@
 //! Each structured instruction has a frame. Code after an unconditional branch is skipped until the frame that
 //! it is in ends; only the nesting is counted.
 
-use super::{Translator, clif_type};
+use super::Translator;
 use crate::module::{FuncType, ValType};
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Value};
 use wasmparser::{BlockType, BrTable};
@@ -55,7 +55,8 @@ impl Translator<'_, '_> {
     fn block_with(&mut self, params: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in params {
-            self.builder.append_block_param(block, clif_type(*ty));
+            self.builder
+                .append_block_param(block, self.env.clif_type(*ty));
         }
         block
     }

@@ -13,7 +13,7 @@ impl Translator<'_, '_> {
     }
 
     /// The memory that an access goes to.
-    fn accessed(&self, memarg: &MemArg) -> MemoryId {
+    pub(super) fn accessed(&self, memarg: &MemArg) -> MemoryId {
         match memarg.target {
             MemArgTarget::Memory(index) => self.memory(index),
             other => unreachable!("parsed: an access of {other:?} was refused"),
