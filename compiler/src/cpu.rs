@@ -7,146 +7,31 @@
 mod native;
 
 use crate::options::Arch;
-use std::fmt;
+pub use elfin_abi::cpu::Feature;
 
-/// An extension of an instruction set that generated code may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Feature {
-    /// x86_64: SSE3.
-    Sse3 = 0,
-    /// x86_64: SSSE3 (byte shuffles).
-    Ssse3 = 1,
-    /// x86_64: SSE4.1 (rounding, blending).
-    Sse41 = 2,
-    /// x86_64: SSE4.2 (64-bit comparison).
-    Sse42 = 3,
-    /// x86_64: POPCNT.
-    Popcnt = 4,
-    /// x86_64: CMPXCHG16B.
-    Cmpxchg16b = 5,
-    /// x86_64: AVX (three operands).
-    Avx = 6,
-    /// x86_64: AVX2.
-    Avx2 = 7,
-    /// x86_64: FMA.
-    Fma = 8,
-    /// x86_64: BMI1.
-    Bmi1 = 9,
-    /// x86_64: BMI2.
-    Bmi2 = 10,
-    /// x86_64: LZCNT.
-    Lzcnt = 11,
-    /// x86_64: AVX-512F.
-    Avx512f = 12,
-    /// x86_64: AVX-512DQ.
-    Avx512dq = 13,
-    /// x86_64: AVX-512VL.
-    Avx512vl = 14,
-    /// x86_64: AVX-512VBMI.
-    Avx512vbmi = 15,
-    /// x86_64: AVX-512BITALG.
-    Avx512bitalg = 16,
-    /// aarch64: LSE, atomic instructions of Armv8.1.
-    Lse = 24,
-    /// aarch64: dot products of bytes.
-    Dotprod = 25,
-    /// riscv64: V, vectors of at least 128 bits.
-    V = 32,
-    /// riscv64: Zba, addresses.
-    Zba = 33,
-    /// riscv64: Zbb, bits.
-    Zbb = 34,
-    /// riscv64: Zbs, single bits.
-    Zbs = 35,
-    /// riscv64: Zicond, conditional moves.
-    Zicond = 36,
+/// The instruction set that a feature extends.
+#[must_use]
+pub const fn arch_of(feature: Feature) -> Arch {
+    match feature as u8 {
+        0..24 => Arch::X86_64,
+        24..32 => Arch::Aarch64,
+        _ => Arch::Riscv64,
+    }
 }
 
-impl Feature {
-    /// Every feature.
-    pub const ALL: &[Feature] = &[
-        Feature::Sse3,
-        Feature::Ssse3,
-        Feature::Sse41,
-        Feature::Sse42,
-        Feature::Popcnt,
-        Feature::Cmpxchg16b,
-        Feature::Avx,
-        Feature::Avx2,
-        Feature::Fma,
-        Feature::Bmi1,
-        Feature::Bmi2,
-        Feature::Lzcnt,
-        Feature::Avx512f,
-        Feature::Avx512dq,
-        Feature::Avx512vl,
-        Feature::Avx512vbmi,
-        Feature::Avx512bitalg,
-        Feature::Lse,
-        Feature::Dotprod,
-        Feature::V,
-        Feature::Zba,
-        Feature::Zbb,
-        Feature::Zbs,
-        Feature::Zicond,
-    ];
-
-    /// Its name on the command line and in messages.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Feature::Sse3 => "sse3",
-            Feature::Ssse3 => "ssse3",
-            Feature::Sse41 => "sse4.1",
-            Feature::Sse42 => "sse4.2",
-            Feature::Popcnt => "popcnt",
-            Feature::Cmpxchg16b => "cmpxchg16b",
-            Feature::Avx => "avx",
-            Feature::Avx2 => "avx2",
-            Feature::Fma => "fma",
-            Feature::Bmi1 => "bmi1",
-            Feature::Bmi2 => "bmi2",
-            Feature::Lzcnt => "lzcnt",
-            Feature::Avx512f => "avx512f",
-            Feature::Avx512dq => "avx512dq",
-            Feature::Avx512vl => "avx512vl",
-            Feature::Avx512vbmi => "avx512vbmi",
-            Feature::Avx512bitalg => "avx512bitalg",
-            Feature::Lse => "lse",
-            Feature::Dotprod => "dotprod",
-            Feature::V => "v",
-            Feature::Zba => "zba",
-            Feature::Zbb => "zbb",
-            Feature::Zbs => "zbs",
-            Feature::Zicond => "zicond",
+/// What a feature cannot be without: asking for it asks for these.
+const fn needs(feature: Feature) -> &'static [Feature] {
+    match feature {
+        Feature::Ssse3 => &[Feature::Sse3],
+        Feature::Sse41 => &[Feature::Ssse3],
+        Feature::Sse42 => &[Feature::Sse41],
+        Feature::Avx => &[Feature::Sse42],
+        Feature::Avx2 | Feature::Fma => &[Feature::Avx],
+        Feature::Avx512f => &[Feature::Avx2, Feature::Fma],
+        Feature::Avx512dq | Feature::Avx512vl | Feature::Avx512vbmi | Feature::Avx512bitalg => {
+            &[Feature::Avx512f]
         }
-    }
-
-    /// The instruction set that it extends.
-    #[must_use]
-    pub const fn arch(self) -> Arch {
-        match self as u8 {
-            0..24 => Arch::X86_64,
-            24..32 => Arch::Aarch64,
-            _ => Arch::Riscv64,
-        }
-    }
-
-    /// What it cannot be without: asking for it asks for these.
-    const fn needs(self) -> &'static [Feature] {
-        match self {
-            Feature::Ssse3 => &[Feature::Sse3],
-            Feature::Sse41 => &[Feature::Ssse3],
-            Feature::Sse42 => &[Feature::Sse41],
-            Feature::Avx => &[Feature::Sse42],
-            Feature::Avx2 | Feature::Fma => &[Feature::Avx],
-            Feature::Avx512f => &[Feature::Avx2, Feature::Fma],
-            Feature::Avx512dq | Feature::Avx512vl | Feature::Avx512vbmi | Feature::Avx512bitalg => {
-                &[Feature::Avx512f]
-            }
-            _ => &[],
-        }
+        _ => &[],
     }
 }
 
@@ -163,7 +48,7 @@ impl Features {
     pub fn of(features: &[Feature]) -> Self {
         features.iter().fold(Self::NONE, |set, feature| {
             let with = Self(set.0 | 1 << *feature as u8);
-            Self(with.0 | Self::of(feature.needs()).0)
+            Self(with.0 | Self::of(needs(*feature)).0)
         })
     }
 
@@ -321,7 +206,7 @@ impl Cpu {
             _ => level.features(),
         };
         for word in words {
-            let mut known = Feature::ALL.iter().filter(|f| f.arch() == arch);
+            let mut known = Feature::ALL.iter().filter(|f| arch_of(**f) == arch);
             let feature = known.clone().find(|f| f.name() == word).ok_or_else(|| {
                 let names: Vec<&str> = known.by_ref().map(|f| f.name()).collect();
                 format!(
@@ -351,26 +236,30 @@ impl Cpu {
         }
     }
 
+    /// Whether an executable must look at the CPU before its code runs.
+    #[must_use]
+    pub const fn needs_check(self) -> bool {
+        !self.features.is_empty()
+    }
+
     /// What it is called: the level, and what was added to it. Of `native`, everything that it has.
     #[must_use]
     pub fn describe(self, arch: Arch) -> String {
-        let named = Named { cpu: self, arch };
-        named.to_string()
-    }
-}
-
-struct Named {
-    cpu: Cpu,
-    arch: Arch,
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.cpu.level.name(self.arch))?;
-        for feature in self.cpu.features.without(self.cpu.level.features()).iter() {
-            write!(f, "+{}", feature.name())?;
+        let mut text = self.level.name(arch).to_owned();
+        for feature in self.features.without(self.level.features()).iter() {
+            text.push('+');
+            text.push_str(feature.name());
         }
-        Ok(())
+        text
+    }
+
+    /// What an executable says that it was built for: short even for `native`.
+    #[must_use]
+    pub fn describe_level(self, arch: Arch) -> String {
+        match self.level {
+            Level::Native => "the CPU of another machine".to_owned(),
+            _ => self.describe(arch),
+        }
     }
 }
 
@@ -385,8 +274,9 @@ mod tests {
                 assert_ne!(*feature as u8, *other as u8);
                 assert_ne!(feature.name(), other.name());
             }
-            for needed in feature.needs() {
-                assert_eq!(needed.arch(), feature.arch());
+            for needed in needs(*feature) {
+                assert_eq!(arch_of(*needed), arch_of(*feature));
+                assert!((*needed as u8) < *feature as u8);
             }
         }
         assert_eq!(

@@ -119,7 +119,7 @@ const fn flag(feature: Feature) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::{Cpu, Features};
+    use crate::cpu::{Cpu, Features, arch_of};
 
     #[test]
     fn the_back_end_knows_every_feature() {
@@ -127,7 +127,7 @@ mod tests {
             let features: Vec<Feature> = Feature::ALL
                 .iter()
                 .copied()
-                .filter(|feature| feature.arch() == *arch)
+                .filter(|feature| arch_of(*feature) == *arch)
                 .collect();
             let mut options = Options::new(*arch);
             options.cpu = Cpu {

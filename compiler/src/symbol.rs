@@ -37,6 +37,8 @@ pub enum Symbol {
     Action(u32),
     /// The records of a script's actions.
     Script,
+    /// Name of the CPU level that the code is for.
+    CpuName,
 }
 
 impl Symbol {
@@ -76,6 +78,7 @@ impl Symbol {
             Symbol::Main => (11, 0),
             Symbol::Action(index) => (12, index),
             Symbol::Script => (13, 0),
+            Symbol::CpuName => (14, 0),
         };
         UserExternalName { namespace, index }
     }
@@ -102,6 +105,7 @@ impl Symbol {
             11 => Symbol::Main,
             12 => Symbol::Action(index),
             13 => Symbol::Script,
+            14 => Symbol::CpuName,
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }

@@ -264,7 +264,7 @@ fn libcall_signature(libcall: Libcall) -> Signature {
         Libcall::PrintI64 => (&[I64], &[]),
         Libcall::PrintF32 => (&[F32], &[]),
         Libcall::PrintF64 => (&[F64], &[]),
-        Libcall::RunScript => (&[I64, I64, I64], &[]),
+        Libcall::RunScript | Libcall::CheckCpu => (&[I64, I64, I64], &[]),
     };
     let param = |ty: &cranelift_codegen::ir::Type| {
         if *ty == I32 {

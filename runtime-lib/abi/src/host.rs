@@ -219,4 +219,7 @@ libcalls! {
     /// `(state: *mut u8, actions: *const Action, count: u64)`: carries out the actions of a script
     /// ([`crate::script`]) and reports each.
     RunScript = "elfin_run_script";
+    /// `(features: u64, level: *const u8, level_len: u64)`: ends the process with a line that names the level and
+    /// status 1 when the CPU lacks one of the features ([`crate::cpu`]).
+    CheckCpu = "elfin_check_cpu";
 }

@@ -9,6 +9,7 @@
 #[cfg(feature = "write")]
 extern crate alloc;
 
+pub mod cpu;
 pub mod host;
 pub mod map;
 pub mod policy;
