@@ -3,15 +3,17 @@
 //! In: an operator of the SIMD proposals. Out: CLIF in which no value is a vector. A v128 is an `i128` on the operand
 //! stack, in locals, blocks and signatures: the back end keeps it in two registers, and taking it apart and putting it
 //! together ([`Translator::pop_words`], [`Translator::push_words`]) costs nothing. Families work on the two words:
-//! `words` on all lanes of a word at once, `float` and parts of `integer` on one lane after the other.
+//! `arithmetic` and `widths` on all lanes of a word at once, `float` and parts of `integer` on one lane after the other.
 //!
 //! Results are those of the lowering beside this room, bit for bit where the specification leaves a choice.
 
+mod arithmetic;
 mod float;
 mod integer;
 mod lane;
 mod memory;
 mod shuffle;
+mod widths;
 mod words;
 
 use super::super::Translator;
