@@ -200,15 +200,6 @@ impl<'m, 'o> Linker<'m, 'o> {
 
     /// Adds an instance. `later` are modules of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
-        // The back end has vectors only with the V extension, which RV64GC lacks.
-        if !self.options.cpu.has_vectors(self.options.arch)
-            && let Some(place) = &module.simd
-        {
-            return Err(Error::Unsupported {
-                feature: "simd-on-riscv64".to_owned(),
-                place: place.clone(),
-            });
-        }
         let id = InstanceId(self.program.instances.len() as u32);
         let types = self
             .canonical

@@ -14,6 +14,7 @@ mod arith;
 mod convert;
 mod lane;
 mod memory;
+mod scalar;
 
 use super::Translator;
 use super::rounding::Rounding;
@@ -27,12 +28,18 @@ use cranelift_frontend::FuncInstBuilder;
 use types::{F32, F32X4, F64, F64X2, I8, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
 use wasmparser::Operator;
 
+pub(super) use scalar::VECTOR as TWO_WORDS;
+pub(crate) use scalar::find_vector;
+
 impl Translator<'_, '_> {
     /// Translates one vector operator.
     ///
     /// # Errors
     /// Name of the feature when it is none; `parse` has refused it before.
     pub(super) fn vector_operator(&mut self, operator: &Operator<'_>) -> Result<(), String> {
+        if !self.env.has_vectors() {
+            return self.scalar_operator(operator);
+        }
         match *operator {
             Operator::V128Load { memarg } => self.load(&memarg, I8X16),
             Operator::V128Load8x8S { memarg } => self.load_extend(&memarg, I16X8, true),
@@ -47,7 +54,7 @@ impl Translator<'_, '_> {
             Operator::V128Load64Splat { memarg } => self.load_splat(&memarg, I64X2),
             Operator::V128Load32Zero { memarg } => self.load_zero(&memarg, I32X4),
             Operator::V128Load64Zero { memarg } => self.load_zero(&memarg, I64X2),
-            Operator::V128Store { memarg } => self.store(&memarg, I8X16),
+            Operator::V128Store { memarg } => self.store_vector(&memarg),
             Operator::V128Load8Lane { memarg, lane } => self.load_lane(&memarg, I8X16, lane),
             Operator::V128Load16Lane { memarg, lane } => self.load_lane(&memarg, I16X8, lane),
             Operator::V128Load32Lane { memarg, lane } => self.load_lane(&memarg, I32X4, lane),
@@ -325,6 +332,9 @@ impl Translator<'_, '_> {
 
     /// A v128 constant.
     pub(super) fn vector_constant(&mut self, bits: u128) -> Value {
+        if !self.env.has_vectors() {
+            return self.words_constant(bits);
+        }
         let data = ConstantData::from(bits.to_le_bytes().as_slice());
         let constant = self.builder.func.dfg.constants.insert(data);
         self.builder.ins().vconst(I8X16, constant)
