@@ -35,6 +35,11 @@ pub(crate) fn guests() -> Result<Vec<Program>> {
     Ok(programs)
 }
 
+/// Our own guests that ask for the system's help, by name.
+pub(crate) fn system() -> Result<Vec<Program>> {
+    modules_below(&package_root().join("system"))
+}
+
 /// The programs in `examples/`, by name.
 pub(crate) fn examples() -> Result<Vec<Program>> {
     let root = project_root().join("examples");

@@ -137,8 +137,8 @@ fn measure_guest(
     let run_ours = || Command::new(&ours);
     let run_theirs = || tools.wasmtime_run(&theirs);
 
-    let expected = output_of(run_theirs())?;
-    if output_of(run_ours())? != expected {
+    let expected = process::output_of(run_theirs())?;
+    if process::output_of(run_ours())? != expected {
         return Err(Error::new("its output differs from wasmtime's"));
     }
     let once =
@@ -162,22 +162,4 @@ fn measure_guest(
         pairs.push(pair);
     }
     Ok(pairs)
-}
-
-fn output_of(mut command: Command) -> Result<Vec<u8>> {
-    let output = command.stdin(Stdio::null()).output().map_err(|e| {
-        Error::new(format!(
-            "cannot run {}: {e}",
-            command.get_program().display()
-        ))
-    })?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Error::new(format!(
-        "{}: {}",
-        output.status,
-        said.trim().replace('\n', " ")
-    )))
 }

@@ -1,8 +1,8 @@
 //! Measures elfin against its peers: one question a run, each answered by a table of ratios taken
 //! in turn on one machine, and by figures that are reached or not.
 //!
-//! Enters: a question, the `elfin` and `wasmtime` programs, the guests in `guests/`, the programs in
-//! `../examples` and (where present) the real modules. Leaves: a table on standard output, the same
+//! Enters: a question, the `elfin` and `wasmtime` programs, the guests in `guests/` and `system/`, the
+//! programs in `../examples` and (where present) the real modules. Leaves: a table on standard output, the same
 //! as JSON with `--json`, and status 1 when a figure is missed.
 //!
 //! Each question is a file; `tools` runs the compilers, `process` the clocks, `corpus` finds the
@@ -19,6 +19,7 @@ mod report;
 mod size;
 mod startup;
 mod statistics;
+mod system;
 mod tools;
 
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
 
-    /// Rounds of pairs (execute 9, compile 7, memory 3, startup 1000).
+    /// Rounds of pairs (execute 9, system 9, compile 7, memory 3, startup 1000).
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
 
@@ -81,6 +82,8 @@ enum Question {
     Size,
     /// Peak memory of running programs, against wasmtime.
     Memory,
+    /// CPU time of system calls, directory walks and reading, against wasmtime.
+    System,
     /// The same bytes from several builds, for every module and target.
     Determinism,
 }
@@ -120,6 +123,7 @@ fn run(options: Options) -> Result<bool> {
         Question::Compile => compile::measure(&bench)?,
         Question::Size => size::measure(&bench)?,
         Question::Memory => memory::measure(&bench)?,
+        Question::System => system::measure(&bench)?,
         Question::Determinism => determinism::measure(&bench)?,
     };
     report.machine = machine;
