@@ -95,7 +95,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Report> {
             Cell::Ratio(wall),
         ]);
         report.figures.push(Figure::new(
-            &format!("CPU time / wasmtime, {}", question.what),
+            format!("CPU time / wasmtime, {}", question.what),
             cpu,
             question.limit,
         ));

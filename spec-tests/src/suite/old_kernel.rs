@@ -10,12 +10,14 @@ use std::process::Command;
 
 /// Lets the processes of `command` see an old kernel.
 pub fn pretend(command: &mut Command) {
-    // SAFETY: between fork and exec only two system calls are made; nothing is allocated or locked.
-    unsafe { command.pre_exec(hide_openat2) };
+    answer(command, libc::SYS_openat2, libc::ENOSYS);
 }
 
-/// `BPF_LD | BPF_W | BPF_ABS`: the system call's number is the first word that a filter sees.
-const LOAD_NUMBER: libc::sock_filter = statement(0x20, 0);
+/// Lets a system call of the processes of `command` fail with `errno`, without the kernel's having tried.
+pub fn answer(command: &mut Command, number: libc::c_long, errno: i32) {
+    // SAFETY: between fork and exec only two system calls are made; nothing is allocated or locked.
+    unsafe { command.pre_exec(move || filter(number as u32, errno as u32)) };
+}
 
 const fn statement(code: u16, k: u32) -> libc::sock_filter {
     libc::sock_filter {
@@ -26,17 +28,17 @@ const fn statement(code: u16, k: u32) -> libc::sock_filter {
     }
 }
 
-fn hide_openat2() -> io::Result<()> {
-    let is_openat2 = libc::sock_filter {
+fn filter(number: u32, errno: u32) -> io::Result<()> {
+    let is_it = libc::sock_filter {
         code: 0x15, // BPF_JMP | BPF_JEQ | BPF_K
         jt: 0,
         jf: 1,
-        k: libc::SYS_openat2 as u32,
+        k: number,
     };
     let mut filter = [
-        LOAD_NUMBER,
-        is_openat2,
-        statement(0x06, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32), // BPF_RET
+        statement(0x20, 0), // BPF_LD | BPF_W | BPF_ABS: the number is the first word that a filter sees
+        is_it,
+        statement(0x06, libc::SECCOMP_RET_ERRNO | errno), // BPF_RET
         statement(0x06, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog {
