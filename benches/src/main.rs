@@ -8,6 +8,7 @@
 //! Each question is a file; `tools` runs the compilers, `process` the clocks, `corpus` finds the
 //! modules, `report` prints.
 
+mod calls;
 mod compile;
 mod corpus;
 mod determinism;
@@ -48,7 +49,7 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
 
-    /// Rounds of pairs (execute 9, compile 7, memory 3, startup 1000).
+    /// Rounds of pairs (execute and calls 9, compile 7, memory 3, startup 1000).
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
 
@@ -73,6 +74,8 @@ struct Options {
 enum Question {
     /// CPU time of the guests, against wasmtime's ahead-of-time code.
     Execute,
+    /// CPU time of a million writes and ten million looks at the clock, against wasmtime.
+    Calls,
     /// Start to exit of hello, against a 400-byte executable that only exits.
     Startup,
     /// Wall time, CPU time and peak memory of building, against `wasmtime compile`.
@@ -116,6 +119,7 @@ fn run(options: Options) -> Result<bool> {
     };
     let mut report: Report = match options.question {
         Question::Execute => execute::measure(&bench)?,
+        Question::Calls => calls::measure(&bench)?,
         Question::Startup => startup::measure(&bench)?,
         Question::Compile => compile::measure(&bench)?,
         Question::Size => size::measure(&bench)?,
