@@ -35,9 +35,14 @@ pub(crate) fn guests() -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-/// Our own guests that ask for the system's help, by name.
-pub(crate) fn system() -> Result<Vec<Program>> {
-    modules_below(&package_root().join("system"))
+/// Programs that make one call of the system interface very often, by name.
+pub(crate) fn call_guests() -> Result<Vec<Program>> {
+    modules_below(&package_root().join("calls"))
+}
+
+/// Programs that go through many files or one large one, by name.
+pub(crate) fn file_guests() -> Result<Vec<Program>> {
+    modules_below(&package_root().join("files"))
 }
 
 /// The programs in `examples/`, by name.

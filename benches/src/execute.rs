@@ -14,13 +14,15 @@ use crate::report::{Cell, Figure, Report};
 use crate::statistics::{geometric_mean, median};
 use crate::{Bench, tools::Tools};
 
-const ROUNDS: usize = 9;
+/// Pairs, when nothing is said.
+pub(crate) const ROUNDS: usize = 9;
 const MEAN_LIMIT: f64 = 0.95;
 const WORST_LIMIT: f64 = 1.1;
 
-struct Pair {
-    ours: Usage,
-    theirs: Usage,
+/// One run of each side.
+pub(crate) struct Pair {
+    pub(crate) ours: Usage,
+    pub(crate) theirs: Usage,
 }
 
 struct Measured {
@@ -124,7 +126,8 @@ fn figures(measured: &[Measured], failures: &[String]) -> Vec<Figure> {
     ]
 }
 
-fn measure_guest(
+/// Builds a program on both sides, compares what it prints, and runs it in turn.
+pub(crate) fn measure_guest(
     tools: &Tools,
     guest: &Program,
     folder: &std::path::Path,

@@ -35,7 +35,7 @@ fn only_plain_features() {
         | WasmFeatures::SATURATING_FLOAT_TO_INT
         | WasmFeatures::MULTI_VALUE
         | WasmFeatures::BULK_MEMORY;
-    let modules = ["guests", "system", "../examples"].map(modules);
+    let modules = ["guests", "files", "../examples"].map(modules);
     for path in modules.into_iter().flatten() {
         let bytes = std::fs::read(&path).unwrap();
         if let Err(error) = Validator::new_with_features(features).validate_all(&bytes) {

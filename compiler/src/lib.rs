@@ -150,6 +150,7 @@ fn compile_linked(
         usage: &usage,
         layout: &layout,
         arch: options.arch,
+        grants: options.grants,
     };
     let work = codegen::work_list(env);
     let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
@@ -214,6 +215,7 @@ fn planned<T>(
             usage: &usage,
             layout: &layout,
             arch: options.arch,
+            grants: options.grants,
         },
         &folded,
     )

@@ -5,7 +5,7 @@
 
 mod support;
 
-use elfin_abi::policy::Entry;
+use elfin_abi::policy::{self, Entry};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -307,16 +307,26 @@ fn a_server_in_c_under_load() {
         } else {
             (1_000, 16)
         };
-        let guest = Guest::build("programs/echo", place, &[]);
+        // A number that was free a moment ago.
+        let free = TcpListener::bind("127.0.0.1:0").expect("listener");
+        let address = free.local_addr().expect("address");
+        drop(free);
+        let (sealed, name) = (policy::socket_address(&address), address.to_string());
+        let listen = Entry::TcpListen {
+            address: &sealed,
+            name: name.as_bytes(),
+        };
+        let guest = Guest::build("programs/echo", place, &[listen]);
         let scratch = scratch();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("listener");
-        let address = listener.local_addr().expect("address");
-        let child = guest
-            .command(scratch.path(), &["0"])
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)))
+        let mut child = guest
+            .command(scratch.path(), &[])
             .stdout(Stdio::piped())
             .spawn()
             .expect("guest");
+        while TcpStream::connect(address).is_err() {
+            assert_eq!(child.try_wait().expect("guest"), None, "{place:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let start = Instant::now();
         load(address, requests, connections);
         announce(&format!(

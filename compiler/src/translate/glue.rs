@@ -39,13 +39,13 @@ pub fn main_function(
     debug_assert!(params.len() <= 1);
 
     for (position, setup) in (0..).zip(Setup::ALL) {
-        let needed = env
+        let used = env
             .program
             .host_functions
             .iter()
             .zip(&env.usage.host_used)
             .any(|(host, used)| *used && host.function().setup.contains(setup));
-        if needed {
+        if setup.is_needed(used, &env.grants) {
             t.call_setup(position);
         }
     }

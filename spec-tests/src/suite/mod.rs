@@ -13,6 +13,7 @@ pub mod expect;
 pub mod old_kernel;
 
 use crate::driver;
+use elfin_abi::host::Grants;
 use elfin_abi::policy::{self, Entry};
 use elfin_compiler::{Arch, Options, Silent, Source};
 use rayon::prelude::*;
@@ -139,10 +140,31 @@ pub fn build<'a>(
         name: &name,
         bytes: &bytes,
     };
-    let program = elfin_compiler::compile(source, &[], &Options::new(arch), &Silent)
+    let grants: Vec<Entry<'_>> = grants.into_iter().collect();
+    let options = Options {
+        grants: kinds(&grants),
+        ..Options::new(arch)
+    };
+    let program = elfin_compiler::compile(source, &[], &options, &Silent)
         .map_err(|error| driver::explain(&error))?;
     driver::link(&program, arch, &policy::encode(grants))
         .map_err(|error| format!("linking: {error}"))
+}
+
+/// What kinds of entries there are: the compiler prepares for them.
+fn kinds(entries: &[Entry<'_>]) -> Grants {
+    let mut kinds = Grants::default();
+    for entry in entries {
+        match entry {
+            Entry::Dir { .. } => kinds.directories = true,
+            Entry::Env(_) | Entry::InheritEnv(_) => kinds.variables = true,
+            Entry::Arg(_) => {}
+            Entry::TcpListen { .. } => kinds.sockets = true,
+            Entry::NullStreams(_) => kinds.null_streams = true,
+            Entry::MaxOpenFiles(_) => kinds.max_open_files = true,
+        }
+    }
+    kinds
 }
 
 /// Runs a program.

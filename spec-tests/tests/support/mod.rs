@@ -9,7 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Where a guest runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +142,11 @@ pub(crate) fn finish(command: &mut Command, input: &[u8]) -> Ended {
         // A guest may end without having read all.
         let _ = stdin.write_all(input);
     }
+    collect(child)
+}
+
+/// Waits for the end of a process, and reads what it prints.
+pub(crate) fn collect(child: Child) -> Ended {
     let output = child.wait_with_output().expect("output");
     let status = output.status;
     Ended {
