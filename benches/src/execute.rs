@@ -14,13 +14,15 @@ use crate::report::{Cell, Figure, Report};
 use crate::statistics::{geometric_mean, median};
 use crate::{Bench, tools::Tools};
 
-const ROUNDS: usize = 9;
+/// Pairs, when nothing is said.
+pub(crate) const ROUNDS: usize = 9;
 const MEAN_LIMIT: f64 = 0.95;
 const WORST_LIMIT: f64 = 1.1;
 
-struct Pair {
-    ours: Usage,
-    theirs: Usage,
+/// One run of each side.
+pub(crate) struct Pair {
+    pub(crate) ours: Usage,
+    pub(crate) theirs: Usage,
 }
 
 struct Measured {
@@ -124,7 +126,8 @@ fn figures(measured: &[Measured], failures: &[String]) -> Vec<Figure> {
     ]
 }
 
-fn measure_guest(
+/// Builds a program on both sides, compares what it prints, and runs it in turn.
+pub(crate) fn measure_guest(
     tools: &Tools,
     guest: &Program,
     folder: &std::path::Path,
@@ -137,8 +140,8 @@ fn measure_guest(
     let run_ours = || Command::new(&ours);
     let run_theirs = || tools.wasmtime_run(&theirs);
 
-    let expected = output_of(run_theirs())?;
-    if output_of(run_ours())? != expected {
+    let expected = process::output_of(run_theirs())?;
+    if process::output_of(run_ours())? != expected {
         return Err(Error::new("its output differs from wasmtime's"));
     }
     let once =
@@ -162,22 +165,4 @@ fn measure_guest(
         pairs.push(pair);
     }
     Ok(pairs)
-}
-
-fn output_of(mut command: Command) -> Result<Vec<u8>> {
-    let output = command.stdin(Stdio::null()).output().map_err(|e| {
-        Error::new(format!(
-            "cannot run {}: {e}",
-            command.get_program().display()
-        ))
-    })?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Error::new(format!(
-        "{}: {}",
-        output.status,
-        said.trim().replace('\n', " ")
-    )))
 }

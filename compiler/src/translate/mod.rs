@@ -60,6 +60,8 @@ pub struct Env<'p> {
     pub cpu: Cpu,
     /// Prefer smaller code to faster.
     pub small: bool,
+    /// What the policy grants.
+    pub grants: elfin_abi::host::Grants,
 }
 
 impl Env<'_> {
