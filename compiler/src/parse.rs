@@ -15,7 +15,8 @@ use std::borrow::Cow;
 use wasmparser::{
     CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate,
     FuncValidatorAllocations, FunctionBody, KnownCustom, Name, Operator, Parser, Payload,
-    StorageType, TableInit, TypeRef, ValType, ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    StorageType, TableInit, TypeRef, ValType, ValidPayload, Validator, ValidatorResources,
+    WasmFeatures,
 };
 
 /// Most targets of a `br_table`: a larger one was once miscompiled on aarch64 (GHSA-mghf-wjfp-p5xm).
