@@ -758,10 +758,6 @@ fn imports_only() {
 fn what_is_not_compiled_yet_is_named() {
     for (text, feature) in [
         (
-            r#"(module (tag) (func (export "_start") (throw 0)))"#,
-            "exceptions",
-        ),
-        (
             r#"(module (memory 1 1 shared) (func (export "_start")))"#,
             "threads",
         ),

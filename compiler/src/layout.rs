@@ -8,7 +8,7 @@
 use crate::error::{Error, Result};
 use crate::fold::{Folded, Step};
 use crate::module::ValType;
-use crate::objects::{self, ObjectTypes};
+use crate::objects::{self, Object, ObjectTypes};
 use crate::options::{Addressing, Arch, MemoryMode, Options};
 use crate::program::{Constant, ElementId, GlobalId, MemoryId, Program, TableId};
 use crate::usage::Usage;
@@ -32,6 +32,10 @@ pub struct Layout {
     pub data: Vec<Option<u32>>,
     /// Offset of each element segment's descriptor, likewise.
     pub elements: Vec<Option<u32>>,
+    /// Where exceptions live, if the program throws but makes no other objects.
+    pub exceptions: u64,
+    /// For each tag what exceptions look like, if they are objects among others.
+    pub exception_objects: Vec<Object>,
     /// Offset of the references of each element segment that are evaluated at start and used later.
     pub element_items: Vec<Option<u32>>,
     /// Numbers of types and what objects look like.
@@ -340,6 +344,7 @@ pub fn lay_out(
             next += bytes.next_multiple_of(GRANULE) + GRANULE;
         }
     }
+    let exceptions = next;
     let state_size = slots.next;
     if state_size > MAX_STATE_BYTES {
         return Err(limit(format!(
@@ -355,6 +360,11 @@ pub fn lay_out(
         globals,
         data,
         elements,
+        exceptions,
+        exception_objects: match heap {
+            Some(_) => objects::exception_objects(program),
+            None => Vec::new(),
+        },
         element_items,
         types: objects::object_types(&program.types),
         heap,

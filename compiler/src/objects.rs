@@ -8,7 +8,7 @@
 //! inherits lie where its supertype has them. The format is that of `elfin_abi::gc`.
 
 use crate::canonical::{self, Types};
-use crate::program::TypeId;
+use crate::program::{Program, Tag, TypeId};
 use elfin_abi::gc::{GRANULE, LENGTH};
 use wasmparser::{CompositeInnerType, StorageType, UnpackedIndex, ValType};
 
@@ -162,6 +162,18 @@ fn number(index: usize, subtypes: &[Vec<usize>], numbers: &mut [(u32, u32)], nex
         number(*subtype, subtypes, numbers, next);
     }
     numbers[index] = (first, *next - 1);
+}
+
+/// What exceptions look like as objects, for each tag; their numbers follow those of types.
+#[must_use]
+pub fn exception_objects(program: &Program<'_>) -> Vec<Object> {
+    let object = |tag: &Tag| {
+        let carried = program.ty(tag.ty).params().iter();
+        let storages = carried.map(|ty| storage(&program.types, StorageType::Val(*ty)));
+        let (size, fields) = lay_out(storages);
+        Object::Struct(size, fields)
+    };
+    program.tags.iter().map(object).collect()
 }
 
 fn object(types: &Types, ty: &wasmparser::SubType) -> Option<Object> {

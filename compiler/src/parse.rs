@@ -125,11 +125,14 @@ fn empty_module<'a>(name: &str) -> Module<'a> {
         imported_memories: 0,
         globals: Vec::new(),
         imported_globals: 0,
+        tags: Vec::new(),
+        imported_tags: 0,
         exports: Vec::new(),
         start: None,
         elements: Vec::new(),
         data: Vec::new(),
         function_names: Vec::new(),
+        tag_names: Vec::new(),
         simd: None,
     }
 }
@@ -210,7 +213,10 @@ impl<'a> Reader<'a> {
                 }
             }
             Payload::TagSection(section) => {
-                return Err(self.unsupported("exceptions", section.range().start));
+                for tag in section {
+                    let tag = tag.map_err(|e| self.invalid(&e))?;
+                    self.module.tags.push(tag.func_type_idx);
+                }
             }
             Payload::GlobalSection(section) => {
                 for global in section.into_iter_with_offsets() {
@@ -227,8 +233,8 @@ impl<'a> Reader<'a> {
                 }
             }
             Payload::ExportSection(section) => {
-                for export in section.into_iter_with_offsets() {
-                    let (offset, export) = export.map_err(|e| self.invalid(&e))?;
+                for export in section {
+                    let export = export.map_err(|e| self.invalid(&e))?;
                     let item = match export.kind {
                         ExternalKind::Func | ExternalKind::FuncExact => {
                             Item::Function(export.index)
@@ -236,7 +242,7 @@ impl<'a> Reader<'a> {
                         ExternalKind::Table => Item::Table(export.index),
                         ExternalKind::Memory => Item::Memory(export.index),
                         ExternalKind::Global => Item::Global(export.index),
-                        ExternalKind::Tag => return Err(self.unsupported("exceptions", offset)),
+                        ExternalKind::Tag => Item::Tag(export.index),
                     };
                     self.module.exports.push(Export {
                         name: export.name,
@@ -285,19 +291,22 @@ impl<'a> Reader<'a> {
     fn names(&mut self, names: wasmparser::NameSectionReader<'a>) {
         for name in names {
             let Ok(name) = name else { return };
-            let Name::Function(map) = name else { continue };
+            let module = &mut self.module;
+            let (map, names, count) = match name {
+                Name::Function(map) => (map, &mut module.function_names, module.functions.len()),
+                Name::Tag(map) => (map, &mut module.tag_names, module.tags.len()),
+                _ => continue,
+            };
             for naming in map {
                 let Ok(naming) = naming else { return };
                 let index = naming.index as usize;
-                if index >= self.module.functions.len() {
+                if index >= count {
                     continue;
                 }
-                if self.module.function_names.len() <= index {
-                    self.module
-                        .function_names
-                        .resize(self.module.functions.len(), None);
+                if names.len() <= index {
+                    names.resize(count, None);
                 }
-                self.module.function_names[index] = Some(naming.name);
+                names[index] = Some(naming.name);
             }
         }
     }
@@ -331,7 +340,11 @@ impl<'a> Reader<'a> {
                 module.imported_globals += 1;
                 Item::Global(module.imported_globals - 1)
             }
-            TypeRef::Tag(_) => return Err(self.unsupported("exceptions", offset)),
+            TypeRef::Tag(ty) => {
+                module.tags.push(ty.func_type_idx);
+                module.imported_tags += 1;
+                Item::Tag(module.imported_tags - 1)
+            }
         };
         self.module.imports.push(Import {
             module: import.module,
@@ -475,7 +488,7 @@ fn value_type_feature(ty: ValType) -> Option<&'static str> {
             wasmparser::HeapType::Abstract {
                 ty: wasmparser::AbstractHeapType::Exn | wasmparser::AbstractHeapType::NoExn,
                 ..
-            } => Some("exceptions"),
+            } => None,
             wasmparser::HeapType::Abstract {
                 ty: wasmparser::AbstractHeapType::Cont | wasmparser::AbstractHeapType::NoCont,
                 ..
@@ -623,8 +636,12 @@ fn read_body<'a>(
 /// Whether an operator has to do with vectors: by itself, or by the type that it names.
 fn has_vectors(operator: &Operator<'_>) -> bool {
     match *operator {
-        Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
-            blockty == wasmparser::BlockType::Type(ValType::V128)
+        Operator::Block { blockty }
+        | Operator::Loop { blockty }
+        | Operator::If { blockty }
+        | Operator::Try { blockty } => blockty == wasmparser::BlockType::Type(ValType::V128),
+        Operator::TryTable { ref try_table } => {
+            try_table.ty == wasmparser::BlockType::Type(ValType::V128)
         }
         Operator::TypedSelect { ty } => ty == ValType::V128,
         ref other => matches!(proposal_of(other), "simd" | "relaxed_simd"),
@@ -695,7 +712,21 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         Operator::MemoryInit { data_index, .. } | Operator::DataDrop { data_index } => {
             summary.data.push(data_index)
         }
-        Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+        Operator::Throw { .. } | Operator::ThrowRef | Operator::Rethrow { .. } => {
+            summary.throws = true;
+        }
+        Operator::TryTable { ref try_table } => {
+            if let wasmparser::BlockType::Type(ty) = try_table.ty
+                && let Some(feature) = value_type_feature(ty)
+            {
+                return Err(feature.to_owned());
+            }
+        }
+        Operator::Block { blockty }
+        | Operator::Loop { blockty }
+        | Operator::If { blockty }
+        | Operator::Try { blockty } => {
+            summary.legacy_try |= matches!(operator, Operator::Try { .. });
             if let wasmparser::BlockType::Type(ty) = blockty
                 && let Some(feature) = value_type_feature(ty)
             {
@@ -730,7 +761,9 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         | "gc"
         | "wide_arithmetic"
         | "simd"
-        | "relaxed_simd" => Ok(()),
+        | "relaxed_simd"
+        | "exceptions"
+        | "legacy_exceptions" => Ok(()),
         _ => Err(feature_of(operator)),
     }
 }

@@ -35,6 +35,8 @@ ids! {
     TableId;
     /// A global.
     GlobalId;
+    /// A tag: what it is, whatever instances call it.
+    TagId;
     /// A host function and the memory it works on.
     HostId;
     /// An import that nothing provides.
@@ -60,6 +62,8 @@ pub struct Program<'m> {
     pub tables: Vec<Table>,
     /// Globals that instances define.
     pub globals: Vec<Global>,
+    /// Tags that instances define.
+    pub tags: Vec<Tag>,
     /// Data segments of all instances.
     pub data: Vec<Segment>,
     /// Element segments of all instances.
@@ -89,6 +93,8 @@ pub struct Instance<'m> {
     pub tables: Vec<TableId>,
     /// Global index space.
     pub globals: Vec<GlobalId>,
+    /// Tag index space.
+    pub tags: Vec<TagId>,
     /// Program-wide type of each type index.
     pub types: Vec<TypeId>,
     /// First of its data segments.
@@ -152,6 +158,17 @@ pub struct Function {
     /// Its index in that instance's function index space.
     pub index: u32,
     /// Its type.
+    pub ty: TypeId,
+}
+
+/// A tag that an instance defines.
+#[derive(Clone, Copy, Debug)]
+pub struct Tag {
+    /// The instance that defines it.
+    pub instance: InstanceId,
+    /// Its index in that instance's tag index space.
+    pub index: u32,
+    /// Its type: the parameters are what its exceptions carry.
     pub ty: TypeId,
 }
 

@@ -14,6 +14,8 @@ use crate::program::{
 pub struct Usage {
     /// Some live function has a tail call.
     pub tail_calls: bool,
+    /// Some live function throws exceptions.
+    pub throws: bool,
     /// Some live function or constant expression makes objects: there is a heap, and references may lead to it.
     pub allocates: bool,
     /// Functions that can run, in order.
@@ -47,6 +49,7 @@ pub fn find(program: &Program<'_>) -> Usage {
         work: Vec::new(),
         usage: Usage {
             tail_calls: false,
+            throws: false,
             allocates: false,
             live: Vec::new(),
             globals_set: vec![false; program.globals.len()],
@@ -179,6 +182,7 @@ impl Finder<'_> {
             }
         }
         self.usage.tail_calls |= summary.tail_calls;
+        self.usage.throws |= summary.throws;
         self.usage.allocates |= summary.allocates;
         for index in &summary.globals_set {
             self.usage.globals_set[instance.globals[*index as usize].index()] = true;

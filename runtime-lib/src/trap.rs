@@ -45,8 +45,9 @@ fn message(trap: TrapCode) -> &'static [u8] {
     trap.message().as_bytes()
 }
 
+/// Completes a first line, writes it with the backtrace, and ends the process.
 #[inline(never)]
-fn end(mut message: Message, registers: &Registers) -> ! {
+pub(crate) fn end(mut message: Message, registers: &Registers) -> ! {
     message.byte(b'\n');
     crate::backtrace::write(&mut message, &crate::program::program(), registers);
     message.send();

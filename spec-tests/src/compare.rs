@@ -71,9 +71,9 @@ pub fn check(
     printed: &Printed,
 ) -> Result<(), String> {
     match (expectation, printed) {
-        (Expectation::Done, Printed::Done(_)) | (Expectation::Unlinkable, Printed::Unlinkable) => {
-            Ok(())
-        }
+        (Expectation::Done, Printed::Done(_))
+        | (Expectation::Exception, Printed::Exception)
+        | (Expectation::Unlinkable, Printed::Unlinkable) => Ok(()),
         (Expectation::Results(wanted), Printed::Done(slots)) => {
             if wanted.len() != slots.len() || slots.len() != types.len() {
                 return Err(format!("{} results, wanted {}", slots.len(), wanted.len()));
@@ -314,6 +314,11 @@ mod tests {
         let wanted = Expectation::Trap("unreachable".to_owned());
         assert!(check(&wanted, &[], &trap).is_ok());
         assert!(check(&wanted, &[], &Printed::Done(Vec::new())).is_err());
+        assert!(check(&Expectation::Exception, &[], &Printed::Exception).is_ok());
+        assert!(check(&Expectation::Exception, &[], &trap).is_err());
+        assert!(check(&Expectation::Exception, &[], &Printed::Done(Vec::new())).is_err());
+        assert!(check(&Expectation::Done, &[], &Printed::Exception).is_err());
+        assert!(check(&wanted, &[], &Printed::Exception).is_err());
         assert!(check(&Expectation::Unlinkable, &[], &Printed::Done(Vec::new())).is_err());
     }
 }

@@ -55,6 +55,8 @@ pub enum Kind {
     Return(Execute, Option<Vec<Expected>>),
     /// Something is done, and traps for this reason.
     Trap(Execute, String),
+    /// Something is done, and ends with an exception that nothing catches.
+    Exception(Execute),
     /// A module can't be instantiated, for this reason.
     Unlinkable(Source, String),
     /// A module breaks a rule of validation.
@@ -245,8 +247,12 @@ fn directive(directive: WastDirective<'_>, text: &str) -> Directive {
             format!("assert_malformed {message:?}"),
             Kind::Malformed(source(module)),
         ),
-        WastDirective::AssertException { .. } => {
-            ("assert_exception".to_owned(), Kind::Needs("exceptions"))
+        WastDirective::AssertException { exec, .. } => {
+            let execute = execute(exec);
+            (
+                describe("assert_exception", &execute),
+                Kind::Exception(execute),
+            )
         }
         WastDirective::AssertSuspension { .. } => (
             "assert_suspension".to_owned(),
@@ -332,7 +338,9 @@ fn argument(argument: WastArg<'_>) -> Result<(ValType, Constant), &'static str> 
         WastArgCore::RefNull(ty) => match abstract_type(&ty) {
             Some(AbstractHeapType::Func) => (ValType::FUNCREF, Constant::Null),
             Some(AbstractHeapType::Extern) => (ValType::EXTERNREF, Constant::Null),
-            Some(AbstractHeapType::Exn | AbstractHeapType::NoExn) => return Err("exceptions"),
+            Some(AbstractHeapType::Exn | AbstractHeapType::NoExn) => {
+                (ValType::Ref(RefType::EXNREF), Constant::Null)
+            }
             // Null is null: the parameter says of what type.
             _ => (ValType::FUNCREF, Constant::Null),
         },

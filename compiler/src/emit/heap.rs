@@ -65,7 +65,9 @@ impl Emitter<'_> {
     /// What objects of each type look like, and where structs have references.
     fn objects(&self) -> (Record, Record) {
         let (mut types, mut references) = (Record::default(), Record::default());
-        for object in self.layout().types.by_number() {
+        let layout = self.layout();
+        let exceptions = layout.exception_objects.iter();
+        for object in layout.types.by_number().into_iter().chain(exceptions) {
             let first = references.bytes.len() as u32 / 4;
             let (size, count) = match object {
                 Object::Struct(size, fields) => {

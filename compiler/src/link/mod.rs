@@ -10,7 +10,7 @@ mod matching;
 use crate::canonical::{self, Canonical, TooMany};
 use crate::error::{Error, Printable, Result};
 use crate::module::{ConstExpr, FuncType, GlobalType, Item, Module, SegmentMode, ValType};
-use crate::options::{Arch, Options};
+use crate::options::Options;
 use crate::program::*;
 use elfin_abi::host::{self, HostFunction};
 use std::collections::HashMap;
@@ -51,6 +51,7 @@ enum Resolved {
     Table(TableId),
     Memory(MemoryId),
     Global(GlobalId),
+    Tag(TagId),
 }
 
 /// Test scripts: what they do, one call each.
@@ -165,6 +166,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 memories: Vec::new(),
                 tables: Vec::new(),
                 globals: Vec::new(),
+                tags: Vec::new(),
                 data: Vec::new(),
                 elements: Vec::new(),
                 host_functions: Vec::new(),
@@ -192,13 +194,14 @@ impl<'m, 'o> Linker<'m, 'o> {
             Item::Table(i) => Resolved::Table(instance.tables[i as usize]),
             Item::Memory(i) => Resolved::Memory(instance.memories[i as usize]),
             Item::Global(i) => Resolved::Global(instance.globals[i as usize]),
+            Item::Tag(i) => Resolved::Tag(instance.tags[i as usize]),
         })
     }
 
     /// Adds an instance. `later` are modules of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
         // The back end has vectors only with the V extension, which RV64GC lacks.
-        if self.options.arch == Arch::Riscv64
+        if !self.options.cpu.has_vectors(self.options.arch)
             && let Some(place) = &module.simd
         {
             return Err(Error::Unsupported {
@@ -220,6 +223,7 @@ impl<'m, 'o> Linker<'m, 'o> {
             memories: Vec::new(),
             tables: Vec::new(),
             globals: Vec::new(),
+            tags: Vec::new(),
             types,
             first_data: self.program.data.len() as u32,
             first_element: self.program.elements.len() as u32,
@@ -241,6 +245,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 Resolved::Table(table) => instance.tables.push(table),
                 Resolved::Memory(memory) => instance.memories.push(memory),
                 Resolved::Global(global) => instance.globals.push(global),
+                Resolved::Tag(tag) => instance.tags.push(tag),
             }
         }
         self.define(id, &mut instance)?;
@@ -341,6 +346,14 @@ impl<'m, 'o> Linker<'m, 'o> {
                 is_64: ty.memory64,
                 page_log2: ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2),
                 instance: id,
+            });
+        }
+        for (index, ty) in (0..).zip(&module.tags).skip(module.imported_tags as usize) {
+            instance.tags.push(TagId(self.program.tags.len() as u32));
+            self.program.tags.push(Tag {
+                instance: id,
+                index,
+                ty: instance.types[*ty as usize],
             });
         }
         for (i, global) in (0..)

@@ -121,9 +121,19 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
     let Some(mut pieces) = take_apart(function, blocks) else {
         return;
     };
-    let dropped = traps::merge(&mut pieces, &function.traps);
+    // Where exceptions enter, code begins like at the target of a branch.
+    let mut entries: Vec<u32> = match &function.unwind {
+        Some(unwind) => unwind.landing_pads().collect(),
+        None => Vec::new(),
+    };
+    entries.sort_unstable();
+    let known = |entry: &u32| pieces.binary_search_by_key(entry, |p| p.old).is_ok();
+    if !entries.iter().all(known) {
+        return;
+    }
+    let dropped = traps::merge(&mut pieces, &function.traps, &entries);
     let frameless = frame::shrink(&mut pieces);
-    flags::drop_tests(&mut pieces);
+    flags::drop_tests(&mut pieces, &entries);
     relax::narrow(&mut pieces, &function.relocations);
     let guarded = relax::guard_loops(&mut pieces);
     let Some(places) = place(&mut pieces) else {
@@ -136,10 +146,12 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
         let i = pieces.partition_point(|p| p.old <= offset) - 1;
         places[i] + (offset - pieces[i].old)
     };
-    // Padding may stand between a call and what follows: it returns to the padding.
-    let moved_return = |offset: u32| moved(offset - 1) + 1;
+    let moved_return = |offset: u32| return_address(&pieces, &places, offset);
     for relocation in &mut function.relocations {
         relocation.offset = moved(relocation.offset);
+    }
+    if let Some(unwind) = &mut function.unwind {
+        unwind.follow(moved, moved_return);
     }
     function
         .traps
@@ -164,6 +176,12 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
         (false, true) => u64::from(POOL_ALIGNMENT),
         (false, false) => PLAIN_ALIGNMENT,
     };
+}
+
+/// The new address behind a call, whose old one this is. Padding may have come between the call and what follows it.
+fn return_address(pieces: &[Piece], places: &[u32], old: u32) -> u32 {
+    let call = pieces.partition_point(|p| p.old < old) - 1;
+    places[call] + pieces[call].size()
 }
 
 /// Code → pieces in the order of their offsets, or `None` when something is not understood.
@@ -507,6 +525,7 @@ pub(super) fn function(code: &[u8]) -> CompiledFunction {
         traps: Vec::new(),
         safepoints: Vec::new(),
         frameless: false,
+        unwind: None,
         disassembly: None,
     }
 }

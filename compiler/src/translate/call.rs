@@ -48,8 +48,15 @@ impl Translator<'_, '_> {
         let signature = self.env.signature(ty);
         let function = self.function(symbol, || signature);
         let args = self.with_context(args);
-        let call = self.builder.ins().call(function, &args);
-        self.builder.inst_results(call).to_vec()
+        let handlers = self.handlers();
+        if handlers.is_empty() {
+            let call = self.builder.ins().call(function, &args);
+            return self.builder.inst_results(call).to_vec();
+        }
+        let signature = self.builder.func.dfg.ext_funcs[function].signature;
+        let (table, next) = self.exception_table(signature, &handlers);
+        self.builder.ins().try_call(function, &args, table);
+        self.go_on_at(next)
     }
 
     /// `return_call`. A host function has the C convention, from which there are no tail calls: it is called,
@@ -148,6 +155,20 @@ impl Translator<'_, '_> {
         self.builder.inst_results(call).to_vec()
     }
 
+    /// Calls a function of the runtime that never returns but may end in one of the handlers.
+    pub(super) fn try_libcall(
+        &mut self,
+        libcall: Libcall,
+        args: &[Value],
+        handlers: &[super::exception::Handler],
+    ) {
+        let callee = self.function(Symbol::libcall(libcall), || libcall_signature(libcall));
+        let signature = self.builder.func.dfg.ext_funcs[callee].signature;
+        let (table, next) = self.exception_table(signature, handlers);
+        self.builder.ins().try_call(callee, args, table);
+        self.go_on_at(next);
+    }
+
     /// Calls a setup function of the runtime.
     pub(super) fn call_setup(&mut self, position: u32) {
         let callee = self.function(Symbol::Setup(position), || {
@@ -181,8 +202,15 @@ impl Translator<'_, '_> {
         let args = self.pop_n(params);
         let args = self.with_context(&args);
         let signature = self.signature_of(ty);
-        let call = self.builder.ins().call_indirect(signature, code, &args);
-        let results = self.builder.inst_results(call).to_vec();
+        let handlers = self.handlers();
+        let results = if handlers.is_empty() {
+            let call = self.builder.ins().call_indirect(signature, code, &args);
+            self.builder.inst_results(call).to_vec()
+        } else {
+            let (table, next) = self.exception_table(signature, &handlers);
+            self.builder.ins().try_call_indirect(code, &args, table);
+            self.go_on_at(next)
+        };
         self.note_results(ty, &results);
         self.stack.extend(results);
     }
@@ -281,7 +309,9 @@ fn libcall_signature(libcall: Libcall) -> Signature {
         Libcall::PrintI64 => (&[I64], &[]),
         Libcall::PrintF32 => (&[F32], &[]),
         Libcall::PrintF64 => (&[F64], &[]),
-        Libcall::RunScript => (&[I64, I64, I64], &[]),
+        Libcall::RunScript | Libcall::CheckCpu => (&[I64, I64, I64], &[]),
+        Libcall::NewException => (&[I64, I64], &[I64]),
+        Libcall::Throw => (&[I64], &[]),
         Libcall::GcSetUp => (&[I64], &[]),
         Libcall::GcAllocate => (&[I64, I64], &[I64]),
     };

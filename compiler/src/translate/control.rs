@@ -3,6 +3,7 @@
 //! Each structured instruction has a frame. Code after an unconditional branch is skipped until the frame that
 //! it is in ends; only the nesting is counted.
 
+use super::exception::{Clause, LegacyTry};
 use super::{Translator, clif_type};
 use crate::module::{FuncType, ValType};
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Value};
@@ -10,7 +11,7 @@ use wasmparser::{BlockType, BrTable};
 
 /// What a frame is.
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Block,
     Loop {
         header: Block,
@@ -20,16 +21,20 @@ enum Kind {
         params: Vec<Value>,
     },
     Else,
+    /// A `try_table`.
+    TryTable(Vec<Clause>),
+    /// A `try` of the legacy encoding, in its body or in one of its clauses.
+    Try(LegacyTry),
 }
 
 /// An entry of the control stack.
 #[derive(Debug)]
 pub(super) struct Frame {
-    kind: Kind,
+    pub(super) kind: Kind,
     /// Where the code after the frame's `end` goes on; its parameters are the results.
     exit: Block,
     /// Height of the operand stack below the parameters.
-    height: usize,
+    pub(super) height: usize,
     /// Number of values that a branch to a loop's header takes.
     params: usize,
     /// Number of results.
@@ -40,7 +45,7 @@ pub(super) struct Frame {
 
 impl Translator<'_, '_> {
     /// Parameters and results of a block, as types of the program.
-    fn block_signature(&self, ty: BlockType) -> (Vec<ValType>, Vec<ValType>) {
+    pub(super) fn block_signature(&self, ty: BlockType) -> (Vec<ValType>, Vec<ValType>) {
         match ty {
             BlockType::Empty => (Vec::new(), Vec::new()),
             BlockType::Type(ty) => (Vec::new(), vec![self.program_type(ty)]),
@@ -51,7 +56,7 @@ impl Translator<'_, '_> {
         }
     }
 
-    fn block_with(&mut self, params: &[ValType]) -> Block {
+    pub(super) fn block_with(&mut self, params: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in params {
             let param = self.builder.append_block_param(block, clif_type(*ty));
@@ -120,7 +125,7 @@ impl Translator<'_, '_> {
         );
     }
 
-    fn push_frame(&mut self, kind: Kind, exit: Block, params: usize, results: usize) {
+    pub(super) fn push_frame(&mut self, kind: Kind, exit: Block, params: usize, results: usize) {
         let height = self.stack.len() - params;
         self.control.push(Frame {
             kind,
@@ -149,7 +154,7 @@ impl Translator<'_, '_> {
     }
 
     /// At the end of a frame's code: goes to the exit with the results, if this point is reached.
-    fn leave_arm(&mut self) {
+    pub(super) fn leave_arm(&mut self) {
         if !self.reachable {
             return;
         }
@@ -174,7 +179,8 @@ impl Translator<'_, '_> {
                 frame.exit_used = true;
             }
             Kind::Loop { header } => self.builder.seal_block(header),
-            Kind::Block | Kind::Else => {}
+            Kind::TryTable(clauses) => self.landing_pads(&clauses),
+            Kind::Block | Kind::Else | Kind::Try(_) => {}
         }
         self.stack.truncate(frame.height);
         self.builder.seal_block(frame.exit);

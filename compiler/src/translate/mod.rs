@@ -8,6 +8,7 @@ mod bounds;
 mod bulk;
 mod call;
 mod control;
+mod exception;
 mod gc;
 mod global;
 mod glue;
@@ -20,6 +21,7 @@ mod stack;
 mod state;
 mod table;
 
+use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::module::{RefType, ValType};
@@ -51,6 +53,8 @@ pub struct Env<'p> {
     pub layout: &'p Layout,
     /// Target.
     pub arch: Arch,
+    /// What may be used beyond its baseline.
+    pub cpu: Cpu,
 }
 
 impl Env<'_> {
@@ -117,6 +121,8 @@ enum Region {
     Segments,
     /// A function's own scratch space on the stack.
     Scratch,
+    /// What exceptions carry.
+    Exceptions,
     /// Where the heap has room (0), and how much (1).
     Heap(u32),
     /// The headers of objects.
@@ -141,6 +147,7 @@ impl Region {
             Region::Global(i) => 5 * KIND + i,
             Region::Segments => 6 * KIND,
             Region::Scratch => 7 * KIND,
+            Region::Exceptions => 13 * KIND,
             Region::Heap(i) => 8 * KIND + i,
             Region::Header => 9 * KIND,
             Region::Field(i) => 10 * KIND + i,
@@ -181,6 +188,9 @@ struct Translator<'p, 'f> {
     memory_symbol: Option<ir::GlobalValue>,
     /// Stack space in which vectors are taken apart.
     scratch: Option<ir::StackSlot>,
+    /// The clauses of every legacy `try` of the body, in order, and how many of them were met.
+    legacy_tries: Vec<exception::LegacyShape>,
+    next_legacy_try: usize,
 }
 
 impl<'p, 'f> Translator<'p, 'f> {
@@ -204,6 +214,8 @@ impl<'p, 'f> Translator<'p, 'f> {
             regions: HashMap::new(),
             memory_symbol: None,
             scratch: None,
+            legacy_tries: Vec::new(),
+            next_legacy_try: 0,
         };
         translator.name_frame_region();
         translator
@@ -302,9 +314,14 @@ pub fn translate(
 
     func.name = UserFuncName::User(Symbol::Function(id).encode());
     func.signature = env.signature(function.ty);
-    let body = &body_of(env.program, id).body;
+    let body = body_of(env.program, id);
+    let legacy_try = body.summary.legacy_try;
+    let body = &body.body;
     let mut t = Translator::new(env, function.instance, FunctionBuilder::new(func, context));
 
+    if legacy_try {
+        t.legacy_tries = exception::legacy_tries(body).map_err(invalid)?;
+    }
     let params = t.enter();
     for (value, ty) in params.into_iter().zip(env.program.ty(function.ty).params()) {
         t.declare_local(*ty, value);

@@ -43,6 +43,13 @@ impl Translator<'_, '_> {
             Operator::ReturnCallRef { type_index } => self.return_call_ref(type_index),
             Operator::BrOnNull { relative_depth } => self.br_on_null(relative_depth),
             Operator::BrOnNonNull { relative_depth } => self.br_on_non_null(relative_depth),
+            Operator::TryTable { ref try_table } => self.try_table(try_table),
+            Operator::Throw { tag_index } => self.throw(tag_index),
+            Operator::ThrowRef => self.throw_ref(),
+            Operator::Try { blockty } => self.try_(blockty),
+            Operator::Catch { .. } | Operator::CatchAll => self.catch(),
+            Operator::Delegate { .. } => self.end(),
+            Operator::Rethrow { relative_depth } => self.rethrow(relative_depth),
             Operator::Drop => {
                 self.pop();
             }
@@ -252,12 +259,18 @@ impl Translator<'_, '_> {
     /// An operator that can't be reached: only the nesting counts.
     fn skip(&mut self, operator: &Operator<'_>) {
         match operator {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
-                self.dead_depth += 1
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. } => self.dead_depth += 1,
+            Operator::Try { .. } => {
+                self.next_legacy_try += 1;
+                self.dead_depth += 1;
             }
+            Operator::Catch { .. } | Operator::CatchAll if self.dead_depth == 0 => self.catch(),
             Operator::Else if self.dead_depth == 0 => self.else_(),
-            Operator::End if self.dead_depth == 0 => self.end(),
-            Operator::End => self.dead_depth -= 1,
+            Operator::End | Operator::Delegate { .. } if self.dead_depth == 0 => self.end(),
+            Operator::End | Operator::Delegate { .. } => self.dead_depth -= 1,
             _ => {}
         }
     }

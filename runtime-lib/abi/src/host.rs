@@ -32,11 +32,13 @@ pub enum Setup {
     Descriptors,
     /// Granted directories are opened.
     Directories,
+    /// Exceptions have a place to be; for programs that throw.
+    Exceptions,
 }
 
 impl Setup {
     /// Every setup step, in the order in which they run.
-    pub const ALL: &[Setup] = &[Setup::Descriptors, Setup::Directories];
+    pub const ALL: &[Setup] = &[Setup::Descriptors, Setup::Directories, Setup::Exceptions];
 
     /// Symbol of the function, `extern "C" fn()`.
     #[must_use]
@@ -44,6 +46,7 @@ impl Setup {
         match self {
             Setup::Descriptors => "elfin_setup_descriptors",
             Setup::Directories => "elfin_setup_directories",
+            Setup::Exceptions => "elfin_setup_exceptions",
         }
     }
 }
@@ -219,6 +222,14 @@ libcalls! {
     /// `(state: *mut u8, actions: *const Action, count: u64)`: carries out the actions of a script
     /// ([`crate::script`]) and reports each.
     RunScript = "elfin_run_script";
+    /// `(features: u64, level: *const u8, level_len: u64)`: ends the process with a line that names the level and
+    /// status 1 when the CPU lacks one of the features ([`crate::cpu`]).
+    CheckCpu = "elfin_check_cpu";
+    /// `(tag: u64, size: u64) -> *mut Exception`: a new exception ([`crate::exception`]) of this size, header
+    /// included.
+    NewException = "elfin_new_exception";
+    /// `(exception: *mut Exception) -> !`: goes on at the innermost handler for it, or ends the program.
+    Throw = "elfin_throw";
     /// `(program: *const gc::Program)`: makes room for the first objects.
     GcSetUp = "elfin_gc_set_up";
     /// `(program: *const gc::Program, bytes: u64) -> u64`: collects garbage, if need be, and returns the

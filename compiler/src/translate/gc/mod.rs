@@ -98,7 +98,7 @@ impl Translator<'_, '_> {
     }
 
     /// Loads a field or an element. What is narrower than an i32 is extended as `signed` says.
-    fn load_storage(
+    pub(super) fn load_storage(
         &mut self,
         storage: Storage,
         signed: bool,
@@ -127,7 +127,7 @@ impl Translator<'_, '_> {
     }
 
     /// Stores a field or an element.
-    fn store_storage(
+    pub(super) fn store_storage(
         &mut self,
         storage: Storage,
         value: Value,
