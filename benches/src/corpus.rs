@@ -35,6 +35,11 @@ pub(crate) fn guests() -> Result<Vec<Program>> {
     Ok(programs)
 }
 
+/// Our own guests that make objects, by name.
+pub(crate) fn object_guests() -> Result<Vec<Program>> {
+    modules_below(&package_root().join("objects"))
+}
+
 /// The programs in `examples/`, by name.
 pub(crate) fn examples() -> Result<Vec<Program>> {
     let root = project_root().join("examples");

@@ -14,6 +14,7 @@ mod determinism;
 mod error;
 mod execute;
 mod memory;
+mod objects;
 mod process;
 mod report;
 mod size;
@@ -73,6 +74,8 @@ struct Options {
 enum Question {
     /// CPU time of the guests, against wasmtime's ahead-of-time code.
     Execute,
+    /// CPU time of guests that make objects, against wasmtime's, and the longest pause for a collection.
+    Objects,
     /// Start to exit of hello, against a 400-byte executable that only exits.
     Startup,
     /// Wall time, CPU time and peak memory of building, against `wasmtime compile`.
@@ -115,7 +118,8 @@ fn run(options: Options) -> Result<bool> {
         cpu,
     };
     let mut report: Report = match options.question {
-        Question::Execute => execute::measure(&bench)?,
+        Question::Execute => execute::measure(&bench, &execute::GUESTS)?,
+        Question::Objects => objects::measure(&bench)?,
         Question::Startup => startup::measure(&bench)?,
         Question::Compile => compile::measure(&bench)?,
         Question::Size => size::measure(&bench)?,
