@@ -172,6 +172,16 @@ macro_rules! libcalls {
 libcalls! {
     /// `(memory: *mut MemoryDescriptor, pages: u64) -> u64`: old length in pages, or `u64::MAX`.
     MemoryGrow = "elfin_memory_grow";
+    /// As `MemoryGrow`, for a memory that several threads may use.
+    SharedMemoryGrow = "elfin_shared_memory_grow";
+    /// `(address: *const u32, expected: u32, timeout: i64) -> u32`: `memory.atomic.wait32` at a checked address of a
+    /// shared memory: 0 when it was woken, 1 when another value is there, 2 when `timeout` nanoseconds are over
+    /// (never when negative).
+    MemoryWait32 = "elfin_memory_wait32";
+    /// `(address: *const u64, expected: u64, timeout: i64) -> u32`: `memory.atomic.wait64` likewise.
+    MemoryWait64 = "elfin_memory_wait64";
+    /// `(address: *const u32, count: u32) -> u32`: `memory.atomic.notify` likewise: how many it woke.
+    MemoryNotify = "elfin_memory_notify";
     /// `(table: *mut TableDescriptor, entries: u64, value: u64) -> u64`: old length, or `u64::MAX`.
     TableGrow = "elfin_table_grow";
     /// `(to: *mut u64, value: u64, entries: u64)`: checked by the caller.
