@@ -16,6 +16,7 @@ mod error;
 mod execute;
 mod files;
 mod memory;
+mod objects;
 mod process;
 mod report;
 mod size;
@@ -77,6 +78,8 @@ enum Question {
     Execute,
     /// CPU time of a million writes and ten million looks at the clock, against wasmtime.
     Calls,
+    /// CPU time of guests that make objects, against wasmtime's, and the longest pause for a collection.
+    Objects,
     /// Start to exit of hello, against a 400-byte executable that only exits.
     Startup,
     /// Wall time, CPU time and peak memory of building, against `wasmtime compile`.
@@ -121,8 +124,9 @@ fn run(options: Options) -> Result<bool> {
         cpu,
     };
     let mut report: Report = match options.question {
-        Question::Execute => execute::measure(&bench)?,
         Question::Calls => calls::measure(&bench)?,
+        Question::Execute => execute::measure(&bench, &execute::GUESTS)?,
+        Question::Objects => objects::measure(&bench)?,
         Question::Startup => startup::measure(&bench)?,
         Question::Compile => compile::measure(&bench)?,
         Question::Size => size::measure(&bench)?,
