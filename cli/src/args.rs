@@ -187,6 +187,14 @@ pub(crate) struct ProgramArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_stack: Option<u64>,
 
+    /// Upper limit of what objects take up in the garbage-collected heap [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) max_gc_heap: Option<u64>,
+
+    /// Collect garbage at every allocation: slow, for tests of elfin itself
+    #[arg(long, hide = true)]
+    pub(crate) gc_stress: bool,
+
     /// How memory accesses are kept inside: by 8 GiB of reserved address space around each memory, or
     /// by explicit checks, for machines and limits that refuse such a reservation
     #[arg(long, value_name = "HOW", default_value = "guarded")]

@@ -269,6 +269,10 @@ fn plan_program(input: Input, args: ProgramArgs, archs: &[Arch]) -> Result<Progr
     if let Some(max_stack) = args.max_stack {
         options.max_stack = max_stack;
     }
+    if let Some(max_gc_heap) = args.max_gc_heap {
+        options.max_gc_heap = max_gc_heap;
+    }
+    options.gc_stress = args.gc_stress;
     options.invoke = args.invoke;
     let cpus = archs
         .iter()

@@ -7,11 +7,11 @@ use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use target_lexicon::Triple;
 
-/// The instruction set and flags to compile with.
+/// The instruction set and flags to compile with. `unwinds`: where registers are saved will be asked for.
 ///
 /// # Errors
 /// [`Error::Internal`] when Cranelift does not know a flag.
-pub fn build(options: &Options) -> Result<OwnedTargetIsa> {
+pub fn build(options: &Options, unwinds: bool) -> Result<OwnedTargetIsa> {
     let internal = |message: String| Error::Internal {
         message,
         place: Place::default(),
@@ -51,7 +51,7 @@ pub fn build(options: &Options) -> Result<OwnedTargetIsa> {
         ("enable_probestack", "true"),
         ("probestack_strategy", "inline"),
         ("preserve_frame_pointers", frame_pointers),
-        ("unwind_info", "false"),
+        ("unwind_info", if unwinds { "true" } else { "false" }),
         // Where blocks begin, for the pass that shortens branches.
         (
             "machine_code_cfg_info",

@@ -39,6 +39,8 @@ pub enum Symbol {
     Script,
     /// Name of the CPU level that the code is for.
     CpuName,
+    /// What the collector is told of the program.
+    Gc,
 }
 
 impl Symbol {
@@ -79,6 +81,7 @@ impl Symbol {
             Symbol::Action(index) => (12, index),
             Symbol::Script => (13, 0),
             Symbol::CpuName => (14, 0),
+            Symbol::Gc => (15, 0),
         };
         UserExternalName { namespace, index }
     }
@@ -106,6 +109,7 @@ impl Symbol {
             12 => Symbol::Action(index),
             13 => Symbol::Script,
             14 => Symbol::CpuName,
+            15 => Symbol::Gc,
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }

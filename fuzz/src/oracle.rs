@@ -329,7 +329,7 @@ pub fn watcher(module: &Module<'_>, name: &str) -> String {
                     1
                 }
             }
-            Item::Function(_) => 0,
+            Item::Function(_) | Item::Tag(_) => 0,
         };
         results += &" i64".repeat(count);
     }

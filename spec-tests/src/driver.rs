@@ -22,6 +22,8 @@ pub enum Printed {
     Done(Vec<u128>),
     /// It trapped.
     Trap(TrapCode),
+    /// It ended with an exception that nothing caught.
+    Exception,
     /// Its instance could not be made.
     Unlinkable,
 }
@@ -206,6 +208,7 @@ fn line(line: &str) -> Result<(u32, Printed), String> {
             let code = words.next().and_then(|w| w.parse().ok());
             Printed::Trap(code.and_then(TrapCode::from_u8).ok_or_else(error)?)
         }
+        Some("exception") => Printed::Exception,
         Some("unlinkable") => Printed::Unlinkable,
         _ => return Err(error()),
     };
@@ -232,6 +235,7 @@ mod tests {
             Ok((0, Printed::Trap(TrapCode::StackExhausted)))
         );
         assert_eq!(line("9 unlinkable"), Ok((9, Printed::Unlinkable)));
+        assert_eq!(line("9 exception"), Ok((9, Printed::Exception)));
         for wrong in [
             "",
             "x done",

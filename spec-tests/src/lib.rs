@@ -54,16 +54,27 @@ impl Config {
             OptLevel::O2 => {}
             OptLevel::Os => words.push("Os"),
         }
-        let options = Options {
-            addressing,
-            memory,
-            opt_level,
-            ..Options::new(arch)
-        };
-        Self {
-            options,
-            mode: words.join(" "),
-        }
+        Self::with(
+            Options {
+                addressing,
+                memory,
+                opt_level,
+                ..Options::new(arch)
+            },
+            words.join(" "),
+        )
+    }
+
+    /// The configuration in which garbage is collected at every allocation.
+    #[must_use]
+    pub fn with_gc_stress(mut self) -> Self {
+        self.options.gc_stress = true;
+        self.mode += " gc-stress";
+        self
+    }
+
+    fn with(options: Options, mode: String) -> Self {
+        Self { options, mode }
     }
 
     /// The same for another CPU level of its target.

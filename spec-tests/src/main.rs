@@ -31,6 +31,9 @@ struct Arguments {
     /// CPU level of the target, as `elfin build` takes it.
     #[arg(long, default_value = "baseline")]
     cpu: String,
+    /// Collect garbage at every allocation.
+    #[arg(long)]
+    gc_stress: bool,
     /// Show every directive.
     #[arg(short)]
     verbose: bool,
@@ -109,7 +112,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         .iter()
         .map(|arch| {
             let config = Config::new(*arch, arguments.mode, arguments.memory, arguments.opt_level);
-            Ok(config.with_cpu(Cpu::parse(&arguments.cpu, *arch)?))
+            let config = config.with_cpu(Cpu::parse(&arguments.cpu, *arch)?);
+            Ok(if arguments.gc_stress {
+                config.with_gc_stress()
+            } else {
+                config
+            })
         })
         .collect::<Result<_, String>>()?;
     let pool = spec_tests::pool().map_err(|e| format!("cannot start threads: {e}"))?;

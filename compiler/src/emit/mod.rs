@@ -2,10 +2,13 @@
 //!
 //! In: everything that was decided. Out: the bytes of an object and the addresses at which the linker must put
 //! some of its sections. Code goes into chunks in the order of the work list, so that a linker can put veneers
-//! between them. Rooms: `state` writes what generated code reads and changes, `records` what the runtime reads.
+//! between them. Rooms: `state` writes what generated code reads and changes, `records` what the runtime reads,
+//! `heap` what the collector reads, `unwind` what is read when exceptions are thrown.
 
+mod heap;
 mod records;
 mod state;
+mod unwind;
 
 use crate::codegen::{CompiledFunction, Target, function_name};
 use crate::error::{Error, Result};
@@ -44,7 +47,12 @@ pub fn emit(
     emitter.segments(folded)?;
     let state_size = emitter.state(folded)?;
     let images = emitter.images(folded);
+    emitter.heap(functions, &text)?;
+    emitter.trap_messages(functions);
     emitter.program(folded, functions, &text, &images)?;
+    if env.usage.throws {
+        emitter.unwind(functions, &text)?;
+    }
     emitter.relocate(functions, &text)?;
 
     let layout = env.layout;

@@ -130,7 +130,8 @@ impl<'m> Linker<'m, '_> {
             (Item::Function(index), Resolved::Function(callee)) => {
                 let wanted = instance.types[module.functions[index as usize] as usize];
                 let found = self.program.callee_type(*callee);
-                (wanted != found).then(|| {
+                let matches = canonical::is_declared_subtype(&self.program.types, found, wanted);
+                (!matches).then(|| {
                     format!(
                         "it has type {}, wanted is type {}",
                         describe(self.program.ty(found)),
@@ -164,6 +165,14 @@ impl<'m> Linker<'m, '_> {
                 let found = self.program.memories[id.index()];
                 if let Some(why) = address_mismatch(found.is_64, wanted.memory64) {
                     return Some(why);
+                }
+                if found.shared != wanted.shared {
+                    let name = |shared| if shared { "shared" } else { "not shared" };
+                    return Some(format!(
+                        "it is {}, wanted is one that is {}",
+                        name(found.shared),
+                        name(wanted.shared)
+                    ));
                 }
                 let wanted_log2 = wanted.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2);
                 if found.page_log2 != wanted_log2 {
@@ -211,12 +220,25 @@ impl<'m> Linker<'m, '_> {
                     "entries",
                 )
             }
+            (Item::Tag(index), Resolved::Tag(id)) => {
+                // Equal, not merely alike: a handler takes what the tag's own type says (GHSA-cfhf-m2cr-62wj).
+                let wanted = instance.types[module.tags[index as usize] as usize];
+                let found = self.program.tags[id.index()].ty;
+                (wanted != found).then(|| {
+                    format!(
+                        "it has type {}, wanted is type {}",
+                        describe(self.program.ty(found)),
+                        describe(self.program.ty(wanted))
+                    )
+                })
+            }
             (wanted, found) => {
                 let found = match found {
                     Resolved::Function(_) => "function",
                     Resolved::Table(_) => "table",
                     Resolved::Memory(_) => "memory",
                     Resolved::Global(_) => "global",
+                    Resolved::Tag(_) => "tag",
                 };
                 Some(format!("it is a {found}, wanted is a {}", wanted.kind()))
             }
@@ -236,7 +258,7 @@ impl<'m> Linker<'m, '_> {
                     let grown = &body.summary.tables_grown;
                     grown.iter().any(|i| instance.tables[*i as usize] == *id)
                 }
-                Resolved::Function(_) | Resolved::Global(_) => false,
+                Resolved::Function(_) | Resolved::Global(_) | Resolved::Tag(_) => false,
             })
         };
         self.program.script.is_some() && self.program.instances.iter().any(grows)

@@ -51,6 +51,7 @@ enum Resolved {
     Table(TableId),
     Memory(MemoryId),
     Global(GlobalId),
+    Tag(TagId),
 }
 
 /// Test scripts: what they do, one call each.
@@ -101,10 +102,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 (ValType::Ref(wanted), ValType::Ref(_)) if *value == Constant::Null => {
                     wanted.is_nullable()
                 }
-                (ValType::Ref(wanted), ValType::Ref(given)) => {
-                    wanted.heap_type() == given.heap_type()
-                }
-                (wanted, given) => wanted == given,
+                (wanted, given) => canonical::is_subtype(&program.types, *given, *wanted),
             };
         if ty.params().len() != arguments.len() || !ty.params().iter().zip(arguments).all(fits) {
             let given: Vec<ValType> = arguments.iter().map(|(ty, _)| *ty).collect();
@@ -168,6 +166,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 memories: Vec::new(),
                 tables: Vec::new(),
                 globals: Vec::new(),
+                tags: Vec::new(),
                 data: Vec::new(),
                 elements: Vec::new(),
                 host_functions: Vec::new(),
@@ -195,6 +194,7 @@ impl<'m, 'o> Linker<'m, 'o> {
             Item::Table(i) => Resolved::Table(instance.tables[i as usize]),
             Item::Memory(i) => Resolved::Memory(instance.memories[i as usize]),
             Item::Global(i) => Resolved::Global(instance.globals[i as usize]),
+            Item::Tag(i) => Resolved::Tag(instance.tags[i as usize]),
         })
     }
 
@@ -214,6 +214,7 @@ impl<'m, 'o> Linker<'m, 'o> {
             memories: Vec::new(),
             tables: Vec::new(),
             globals: Vec::new(),
+            tags: Vec::new(),
             types,
             first_data: self.program.data.len() as u32,
             first_element: self.program.elements.len() as u32,
@@ -235,6 +236,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 Resolved::Table(table) => instance.tables.push(table),
                 Resolved::Memory(memory) => instance.memories.push(memory),
                 Resolved::Global(global) => instance.globals.push(global),
+                Resolved::Tag(tag) => instance.tags.push(tag),
             }
         }
         self.define(id, &mut instance)?;
@@ -334,10 +336,22 @@ impl<'m, 'o> Linker<'m, 'o> {
                 declared_maximum: ty.maximum,
                 is_64: ty.memory64,
                 page_log2: ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2),
+                shared: ty.shared,
                 instance: id,
             });
         }
-        for global in &module.globals[module.imported_globals as usize..] {
+        for (index, ty) in (0..).zip(&module.tags).skip(module.imported_tags as usize) {
+            instance.tags.push(TagId(self.program.tags.len() as u32));
+            self.program.tags.push(Tag {
+                instance: id,
+                index,
+                ty: instance.types[*ty as usize],
+            });
+        }
+        for (i, global) in (0..)
+            .zip(&module.globals)
+            .skip(module.imported_globals as usize)
+        {
             let init = global
                 .init
                 .as_ref()
@@ -352,9 +366,14 @@ impl<'m, 'o> Linker<'m, 'o> {
                     ..global.ty
                 },
                 init,
+                instance: id,
+                index: i,
             });
         }
-        for table in &module.tables[module.imported_tables as usize..] {
+        for (i, table) in (0..)
+            .zip(&module.tables)
+            .skip(module.imported_tables as usize)
+        {
             let init = table
                 .init
                 .as_ref()
@@ -369,6 +388,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 maximum: table.ty.maximum,
                 init,
                 instance: id,
+                index: i,
             });
         }
         for (i, element) in module.elements.iter().enumerate() {
@@ -416,7 +436,7 @@ impl<'m, 'o> Linker<'m, 'o> {
         match self.evaluate(instance, expr) {
             Constant::Bits(bits) if is_64 => bits,
             Constant::Bits(bits) => u64::from(bits as u32),
-            Constant::V128(_) | Constant::Null | Constant::Function(_) => {
+            Constant::V128(_) | Constant::Null | Constant::Function(_) | Constant::Computed => {
                 unreachable!("validated: an offset is a number")
             }
         }

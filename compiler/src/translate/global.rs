@@ -26,6 +26,7 @@ impl Translator<'_, '_> {
                     0,
                     Access::Mutable(Region::Global(id.0)),
                 );
+                self.note(value, ty);
                 self.push(value);
             }
         }
@@ -58,6 +59,7 @@ impl Translator<'_, '_> {
             }
             (_, Constant::Null) => self.ref_null(),
             (_, Constant::Function(callee)) => self.push_function_reference(callee),
+            (_, Constant::Computed) => unreachable!("laid out: what is computed has a slot"),
         }
     }
 }

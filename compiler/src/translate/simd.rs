@@ -3,8 +3,9 @@
 //! In: an operator of the SIMD proposals. Out: CLIF. A v128 on the operand stack is always an `i8x16`; a family that
 //! sees other lanes in it casts on the way in and out ([`Translator::pop_lanes`], [`Translator::push_lanes`]).
 //!
-//! x86_64 means SSE2 here. Nearly everything has a lowering for it; what would need a helper that the runtime does
-//! not have (byte shuffles) is put together from scalar instructions in `lane`, what would need SSE4.1 in `convert`.
+//! x86_64 means SSE2 here, unless the CPU level says more. Nearly everything has a lowering for it; what would need a
+//! helper that the runtime does not have (byte shuffles) is put together from scalar instructions in `lane`, what would
+//! need SSE4.1 in `convert` and `rounding`.
 //!
 //! Where relaxed operators leave a choice, the result is that of the strict operator of the same name, and products
 //! are rounded before they are added: the same on every target.
@@ -16,6 +17,7 @@ mod memory;
 mod scalar;
 
 use super::Translator;
+use super::rounding::Rounding;
 use crate::parse::feature_of;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{
@@ -261,14 +263,14 @@ impl Translator<'_, '_> {
             Operator::I64x2ExtendLowI32x4U => self.extend_half(I32X4, false, false),
             Operator::I64x2ExtendHighI32x4U => self.extend_half(I32X4, true, false),
 
-            Operator::F32x4Ceil => self.lanes1(F32X4, |b, a| b.ceil(a)),
-            Operator::F64x2Ceil => self.lanes1(F64X2, |b, a| b.ceil(a)),
-            Operator::F32x4Floor => self.lanes1(F32X4, |b, a| b.floor(a)),
-            Operator::F64x2Floor => self.lanes1(F64X2, |b, a| b.floor(a)),
-            Operator::F32x4Trunc => self.lanes1(F32X4, |b, a| b.trunc(a)),
-            Operator::F64x2Trunc => self.lanes1(F64X2, |b, a| b.trunc(a)),
-            Operator::F32x4Nearest => self.lanes1(F32X4, |b, a| b.nearest(a)),
-            Operator::F64x2Nearest => self.lanes1(F64X2, |b, a| b.nearest(a)),
+            Operator::F32x4Ceil => self.round_vector(F32X4, Rounding::Ceil),
+            Operator::F64x2Ceil => self.round_vector(F64X2, Rounding::Ceil),
+            Operator::F32x4Floor => self.round_vector(F32X4, Rounding::Floor),
+            Operator::F64x2Floor => self.round_vector(F64X2, Rounding::Floor),
+            Operator::F32x4Trunc => self.round_vector(F32X4, Rounding::Trunc),
+            Operator::F64x2Trunc => self.round_vector(F64X2, Rounding::Trunc),
+            Operator::F32x4Nearest => self.round_vector(F32X4, Rounding::Nearest),
+            Operator::F64x2Nearest => self.round_vector(F64X2, Rounding::Nearest),
             Operator::F32x4Abs => self.lanes1(F32X4, |b, a| b.fabs(a)),
             Operator::F64x2Abs => self.lanes1(F64X2, |b, a| b.fabs(a)),
             Operator::F32x4Neg => self.lanes1(F32X4, |b, a| b.fneg(a)),
@@ -339,7 +341,7 @@ impl Translator<'_, '_> {
     }
 
     /// The same bits as lanes of `ty`. What was just cast from that type is taken as it was before.
-    fn lanes(&mut self, value: Value, ty: Type) -> Value {
+    pub(super) fn lanes(&mut self, value: Value, ty: Type) -> Value {
         let dfg = &self.builder.func.dfg;
         if dfg.value_type(value) == ty {
             return value;
@@ -359,7 +361,7 @@ impl Translator<'_, '_> {
     }
 
     /// Takes a v128 as lanes of `ty`.
-    fn pop_lanes(&mut self, ty: Type) -> Value {
+    pub(super) fn pop_lanes(&mut self, ty: Type) -> Value {
         let value = self.pop();
         self.lanes(value, ty)
     }
@@ -372,7 +374,7 @@ impl Translator<'_, '_> {
     }
 
     /// Pushes lanes of any type as a v128.
-    fn push_lanes(&mut self, value: Value) {
+    pub(super) fn push_lanes(&mut self, value: Value) {
         let value = self.lanes(value, I8X16);
         self.push(value);
     }

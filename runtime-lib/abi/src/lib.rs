@@ -10,6 +10,8 @@
 extern crate alloc;
 
 pub mod cpu;
+pub mod exception;
+pub mod gc;
 pub mod host;
 pub mod map;
 pub mod policy;
