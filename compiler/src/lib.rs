@@ -157,6 +157,7 @@ fn compile_linked(
         arch: options.arch,
         cpu: options.cpu,
         small: options.opt_level == OptLevel::Os,
+        grants: options.grants,
     };
     let work = codegen::work_list(env);
     let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
@@ -223,6 +224,7 @@ fn planned<T>(
             arch: options.arch,
             cpu: options.cpu,
             small: options.opt_level == OptLevel::Os,
+            grants: options.grants,
         },
         &folded,
     )

@@ -59,8 +59,9 @@ impl Translator<'_, '_> {
     pub(super) fn block_with(&mut self, params: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in params {
-            let ty_of = self.env.clif_type(*ty);
-            let param = self.builder.append_block_param(block, ty_of);
+            let param = self
+                .builder
+                .append_block_param(block, self.env.clif_type(*ty));
             self.note(param, *ty);
         }
         block

@@ -60,6 +60,8 @@ pub struct Env<'p> {
     pub cpu: Cpu,
     /// Prefer smaller code to faster.
     pub small: bool,
+    /// What the policy grants.
+    pub grants: elfin_abi::host::Grants,
 }
 
 impl Env<'_> {
@@ -204,13 +206,13 @@ struct Translator<'p, 'f> {
     memory_symbol: Option<ir::GlobalValue>,
     /// Stack space in which vectors are taken apart.
     scratch: Option<ir::StackSlot>,
-    /// The words of vectors that were taken apart, and in which block.
-    words: HashMap<Value, (ir::Block, [Value; 2])>,
     /// The clauses of every legacy `try` of the body, in order, and how many of them were met.
     legacy_tries: Vec<exception::LegacyShape>,
     next_legacy_try: usize,
     /// Stack space for the expected value of a compare-and-exchange, where it goes through one.
     expected: Option<ir::StackSlot>,
+    /// The words of vectors that were taken apart, and in which block.
+    words: HashMap<Value, (ir::Block, [Value; 2])>,
 }
 
 impl<'p, 'f> Translator<'p, 'f> {
