@@ -31,6 +31,8 @@ pub(crate) struct Note {
     pub(crate) max_memory: Option<u64>,
     /// `--max-stack`, in bytes.
     pub(crate) max_stack: Option<u64>,
+    /// `--cpu`, when it is more than the baseline.
+    pub(crate) cpu: String,
     /// SHA-256 of the main module, then of the modules linked in, in hexadecimal.
     pub(crate) modules: Vec<String>,
     /// Host functions that the program calls, as `module.name`.
@@ -42,8 +44,12 @@ pub(crate) struct Note {
 impl Note {
     /// Encodes the note.
     pub(crate) fn encode(&self) -> Vec<u8> {
+        let cpu = match self.cpu.as_str() {
+            "" => String::new(),
+            cpu => format!("cpu={cpu}\n"),
+        };
         let mut text = format!(
-            "elfin={}\nopt={}\nmemory={}\nmodules={}\nhost={}\n",
+            "elfin={}\nopt={}\nmemory={}\n{cpu}modules={}\nhost={}\n",
             self.version,
             self.opt_level,
             self.memory,
@@ -99,6 +105,7 @@ impl Note {
                 ("elfin", value) => note.version = value.into(),
                 ("opt", value) => note.opt_level = value.into(),
                 ("memory", value) => note.memory = value.into(),
+                ("cpu", value) => note.cpu = value.into(),
                 ("modules", value) => note.modules = words(value),
                 ("host", value) => note.host_functions = lengthen(value),
                 ("max-memory", value) => {
@@ -167,6 +174,7 @@ mod tests {
             memory: "guarded".into(),
             max_memory: Some(1 << 40),
             max_stack: None,
+            cpu: "x86-64-v2+avx".into(),
             modules: vec!["ab".into(), "cd".into()],
             host_functions: ["a.x", "a.y", "b.z", "a.x"].map(String::from).to_vec(),
             policy: b"elfP\x01a=b\n\x00".to_vec(),
@@ -178,6 +186,11 @@ mod tests {
         let mut file = b"image".to_vec();
         file.extend(sample().encode());
         assert_eq!(Note::decode(&file).unwrap(), sample());
+        let baseline = Note {
+            cpu: String::new(),
+            ..sample()
+        };
+        assert_eq!(Note::decode(&baseline.encode()).unwrap(), baseline);
     }
 
     #[test]

@@ -6,23 +6,28 @@
 
 pub mod canonical;
 pub mod codegen;
+pub mod cpu;
 pub mod emit;
 pub mod error;
 pub mod fold;
 pub mod isa;
 pub mod layout;
+pub mod link;
 pub mod module;
+pub mod objects;
 pub mod optimise;
 pub mod options;
 pub mod parse;
 pub mod program;
 pub mod symbol;
 pub mod translate;
+pub mod unwind;
 pub mod usage;
 
 use std::borrow::Cow;
 use std::time::Instant;
 
+pub use cpu::{Cpu, Feature};
 pub use error::{Error, Place, Printable, Result};
 pub use options::*;
 
@@ -118,11 +123,11 @@ pub fn compile(
     let binaries = to_binaries(main, links)?;
     let modules = parse_all(main, links, &binaries)?;
     clock.lap("parse");
-    let program = program::link(&modules, options)?;
+    let program = link::link(&modules, options)?;
     compile_linked(&program, options, progress, clock)
 }
 
-/// Compiles a program that is linked already: a test script, for which [`program::Linker`] has the verbs.
+/// Compiles a program that is linked already: a test script, for which [`link::Linker`] has the verbs.
 ///
 /// # Errors
 /// See [`Error`].
@@ -143,7 +148,7 @@ fn compile_linked(
     let usage = usage::find(program);
     let folded = fold::fold(program, options.arch);
     let layout = layout::lay_out(program, &usage, &folded, options)?;
-    let isa = isa::build(options)?;
+    let isa = isa::build(options, usage.throws)?;
     clock.lap("plan");
     let env = translate::Env {
         program,
@@ -151,6 +156,8 @@ fn compile_linked(
         layout: &layout,
         arch: options.arch,
         grants: options.grants,
+        cpu: options.cpu,
+        small: options.opt_level == OptLevel::Os,
     };
     let work = codegen::work_list(env);
     let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
@@ -181,8 +188,8 @@ pub fn dump_clif(main: Source<'_>, links: &[Source<'_>], options: &Options) -> R
 /// # Errors
 /// As [`compile`].
 pub fn dump_asm(main: Source<'_>, links: &[Source<'_>], options: &Options) -> Result<String> {
-    let isa = isa::build(options)?;
     planned(main, links, options, |env, folded| {
+        let isa = isa::build(options, env.usage.throws)?;
         let work = codegen::work_list(env);
         let functions = codegen::compile(env, folded, &*isa, &work, true, &Silent)?;
         let text = functions.iter().map(|f| {
@@ -205,7 +212,7 @@ fn planned<T>(
 ) -> Result<T> {
     let binaries = to_binaries(main, links)?;
     let modules = parse_all(main, links, &binaries)?;
-    let program = program::link(&modules, options)?;
+    let program = link::link(&modules, options)?;
     let usage = usage::find(&program);
     let folded = fold::fold(&program, options.arch);
     let layout = layout::lay_out(&program, &usage, &folded, options)?;
@@ -216,6 +223,8 @@ fn planned<T>(
             layout: &layout,
             arch: options.arch,
             grants: options.grants,
+            cpu: options.cpu,
+            small: options.opt_level == OptLevel::Os,
         },
         &folded,
     )

@@ -1,5 +1,7 @@
 //! What the caller decides about a compilation: plain data.
 
+use crate::cpu::Cpu;
+
 /// Instruction set of the executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Arch {
@@ -84,6 +86,8 @@ pub enum UnknownImports {
 pub struct Options {
     /// Target instruction set.
     pub arch: Arch,
+    /// What code may use beyond the baseline of `arch`.
+    pub cpu: Cpu,
     /// Optimisation level.
     pub opt_level: OptLevel,
     /// Guarded or checked memories.
@@ -94,6 +98,10 @@ pub struct Options {
     pub max_memory: Option<u64>,
     /// Size of the guest's stack in bytes; rounded up to 64 KiB.
     pub max_stack: u64,
+    /// Most bytes of objects in the garbage-collected heap.
+    pub max_gc_heap: u64,
+    /// Collect garbage at every allocation: a test of ours.
+    pub gc_stress: bool,
     /// What to do with unknown imports.
     pub unknown_imports: UnknownImports,
     /// Export of the main module to call after instantiation, instead of `_start`.
@@ -105,17 +113,23 @@ pub struct Options {
 /// Stack size when nothing is said: 8 MiB, as the main thread of a native process.
 pub const DEFAULT_MAX_STACK: u64 = 8 << 20;
 
+/// Most bytes of objects when nothing is said. While they are moved there is as much again.
+pub const DEFAULT_MAX_GC_HEAP: u64 = 1 << 30;
+
 impl Options {
     /// The defaults for `arch`.
     #[must_use]
     pub fn new(arch: Arch) -> Self {
         Self {
             arch,
+            cpu: Cpu::default(),
             opt_level: OptLevel::default(),
             memory: MemoryMode::default(),
             addressing: Addressing::default(),
             max_memory: None,
             max_stack: DEFAULT_MAX_STACK,
+            max_gc_heap: DEFAULT_MAX_GC_HEAP,
+            gc_stress: false,
             unknown_imports: UnknownImports::default(),
             invoke: None,
             grants: elfin_abi::host::Grants::default(),

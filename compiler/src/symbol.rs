@@ -37,6 +37,10 @@ pub enum Symbol {
     Action(u32),
     /// The records of a script's actions.
     Script,
+    /// Name of the CPU level that the code is for.
+    CpuName,
+    /// What the collector is told of the program.
+    Gc,
 }
 
 impl Symbol {
@@ -76,6 +80,8 @@ impl Symbol {
             Symbol::Main => (11, 0),
             Symbol::Action(index) => (12, index),
             Symbol::Script => (13, 0),
+            Symbol::CpuName => (14, 0),
+            Symbol::Gc => (15, 0),
         };
         UserExternalName { namespace, index }
     }
@@ -102,6 +108,8 @@ impl Symbol {
             11 => Symbol::Main,
             12 => Symbol::Action(index),
             13 => Symbol::Script,
+            14 => Symbol::CpuName,
+            15 => Symbol::Gc,
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }

@@ -6,8 +6,9 @@
 use crate::corpus::Corpus;
 use crate::generate::{self, Random};
 use crate::panic_message;
+use elfin_compiler::link::Linker;
 use elfin_compiler::module::{Item, Module, ValType};
-use elfin_compiler::program::{Constant, Linker};
+use elfin_compiler::program::Constant;
 use elfin_compiler::{Arch, Error, Options, Silent, UnknownImports, parse};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -111,6 +112,7 @@ fn calls<'m>(module: &'m Module<'_>) -> Vec<(u32, &'m str, Arguments)> {
         .map(|(id, (name, ty))| {
             let zero = |ty: &ValType| match ty {
                 ValType::Ref(_) => (*ty, Constant::Null),
+                ValType::V128 => (*ty, Constant::V128(0)),
                 ty => (*ty, Constant::Bits(0)),
             };
             (id, name, ty.params().iter().map(zero).collect())

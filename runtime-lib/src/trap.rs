@@ -6,7 +6,8 @@
 //! loading registers that it saved before.
 //!
 //! # Safety
-//! The only unsafe function is called by generated code, with addresses of its own constants.
+//! The only unsafe function is called by generated code, with addresses of its own constants. The program's
+//! record of messages is right.
 #![allow(unsafe_code, reason = "a libcall's arguments are raw pointers")]
 
 use crate::arch::Registers;
@@ -23,54 +24,30 @@ pub fn raise(trap: TrapCode, registers: &Registers) -> ! {
 
 fn begin(trap: TrapCode) -> Message {
     let mut message = Message::new("elfin: trap: ");
-    let index = trap as usize - 1;
-    message.bytes(&MESSAGES.text[MESSAGES.ends[index] as usize..MESSAGES.ends[index + 1] as usize]);
+    message.bytes(self::message(trap));
     message
 }
 
-/// The messages of all codes, back to back: an array of `&str` would take four times the room.
-struct Messages {
-    text: [u8; Messages::LEN],
-    /// Where the message of each code from 1 on ends; before them, a zero.
-    ends: [u16; TrapCode::ALL.len() + 1],
-}
-
-static MESSAGES: Messages = Messages::new();
-
-impl Messages {
-    const LEN: usize = {
-        let (mut len, mut index) = (0, 0);
-        while index < TrapCode::ALL.len() {
-            len += TrapCode::ALL[index].message().len();
-            index += 1;
-        }
-        len
-    };
-
-    const fn new() -> Self {
-        let mut text = [0; Self::LEN];
-        let mut ends = [0; TrapCode::ALL.len() + 1];
-        let (mut len, mut index) = (0, 0);
-        while index < TrapCode::ALL.len() {
-            assert!(
-                TrapCode::ALL[index] as usize == index + 1,
-                "trap codes count from 1"
-            );
-            let mut rest = TrapCode::ALL[index].message().as_bytes();
-            while let [byte, tail @ ..] = rest {
-                text[len] = *byte;
-                len += 1;
-                rest = tail;
-            }
-            index += 1;
-            ends[index] = len as u16;
-        }
-        Self { text, ends }
+/// What the program calls its traps.
+#[cfg(feature = "freestanding")]
+fn message(trap: TrapCode) -> &'static [u8] {
+    unsafe extern "C" {
+        #[link_name = "elfin_trap_messages"]
+        safe static MESSAGES: u8;
     }
+    // SAFETY: the compiler's record; it has the messages of all traps that the program can raise.
+    unsafe { elfin_abi::trap::Messages::message(&MESSAGES, trap) }
 }
 
+/// A hosted build has no program.
+#[cfg(not(feature = "freestanding"))]
+fn message(trap: TrapCode) -> &'static [u8] {
+    trap.message().as_bytes()
+}
+
+/// Completes a first line, writes it with the backtrace, and ends the process.
 #[inline(never)]
-fn end(mut message: Message, registers: &Registers) -> ! {
+pub(crate) fn end(mut message: Message, registers: &Registers) -> ! {
     message.byte(b'\n');
     crate::backtrace::write(&mut message, &crate::program::program(), registers);
     message.send();

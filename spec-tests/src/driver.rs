@@ -8,7 +8,7 @@ use elfin_abi::policy;
 use elfin_abi::trap::TrapCode;
 use elfin_abi::{map, symbol};
 use elfin_compiler::program::Program;
-use elfin_compiler::{Arch, CompiledProgram, Options, Silent};
+use elfin_compiler::{Arch, CompiledProgram, Feature, Options, Silent};
 use elfin_linker as linker;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -22,6 +22,8 @@ pub enum Printed {
     Done(Vec<u128>),
     /// It trapped.
     Trap(TrapCode),
+    /// It ended with an exception that nothing caught.
+    Exception,
     /// Its instance could not be made.
     Unlinkable,
 }
@@ -106,11 +108,12 @@ fn link(program: &CompiledProgram, arch: Arch) -> Result<Vec<u8>, linker::Error>
     Ok(linker::link(&inputs, &blobs, &options)?.bytes)
 }
 
-/// Runs the executable of a script.
+/// Runs the executable of a script, which was made with these options.
 ///
 /// # Errors
 /// When it can't be started, or prints what no script prints.
-pub fn run(executable: &[u8], arch: Arch) -> Result<Run, String> {
+pub fn run(executable: &[u8], options: &Options) -> Result<Run, String> {
+    let arch = options.arch;
     let native = arch.name() == std::env::consts::ARCH;
     let folder = tempfile::tempdir().map_err(|e| format!("cannot make a directory: {e}"))?;
     let path = folder.path().join("script");
@@ -125,6 +128,10 @@ pub fn run(executable: &[u8], arch: Arch) -> Result<Run, String> {
         Command::new(&path)
     } else {
         let mut command = Command::new(format!("qemu-{}", arch.name()));
+        // Emulation leaves vectors out unless it is told; wider ones than needed show what depends on the width.
+        if options.cpu.has(Feature::V) {
+            command.args(["-cpu", "rv64,v=true,vext_spec=v1.0,vlen=256"]);
+        }
         command.arg(&path);
         command
     };
@@ -201,6 +208,7 @@ fn line(line: &str) -> Result<(u32, Printed), String> {
             let code = words.next().and_then(|w| w.parse().ok());
             Printed::Trap(code.and_then(TrapCode::from_u8).ok_or_else(error)?)
         }
+        Some("exception") => Printed::Exception,
         Some("unlinkable") => Printed::Unlinkable,
         _ => return Err(error()),
     };
@@ -227,6 +235,7 @@ mod tests {
             Ok((0, Printed::Trap(TrapCode::StackExhausted)))
         );
         assert_eq!(line("9 unlinkable"), Ok((9, Printed::Unlinkable)));
+        assert_eq!(line("9 exception"), Ok((9, Printed::Exception)));
         for wrong in [
             "",
             "x done",

@@ -56,6 +56,8 @@ pub enum Setup {
     Directories,
     /// Granted sockets are opened, behind the directories.
     Sockets,
+    /// Exceptions have a place to be; for programs that throw.
+    Exceptions,
 }
 
 impl Setup {
@@ -67,6 +69,7 @@ impl Setup {
         Setup::Limits,
         Setup::Directories,
         Setup::Sockets,
+        Setup::Exceptions,
     ];
 
     /// Whether a program runs this step. `used`: one of its host functions names it in
@@ -80,6 +83,8 @@ impl Setup {
             Setup::Limits => grants.max_open_files,
             Setup::Directories => used && grants.directories,
             Setup::Sockets => grants.sockets,
+            // Not a matter of host functions or grants.
+            Setup::Exceptions => used,
         }
     }
 
@@ -93,6 +98,7 @@ impl Setup {
             Setup::Limits => "elfin_setup_limits",
             Setup::Directories => "elfin_setup_directories",
             Setup::Sockets => "elfin_setup_sockets",
+            Setup::Exceptions => "elfin_setup_exceptions",
         }
     }
 }
@@ -315,6 +321,16 @@ macro_rules! libcalls {
 libcalls! {
     /// `(memory: *mut MemoryDescriptor, pages: u64) -> u64`: old length in pages, or `u64::MAX`.
     MemoryGrow = "elfin_memory_grow";
+    /// As `MemoryGrow`, for a memory that several threads may use.
+    SharedMemoryGrow = "elfin_shared_memory_grow";
+    /// `(address: *const u32, expected: u32, timeout: i64) -> u32`: `memory.atomic.wait32` at a checked address of a
+    /// shared memory: 0 when it was woken, 1 when another value is there, 2 when `timeout` nanoseconds are over
+    /// (never when negative).
+    MemoryWait32 = "elfin_memory_wait32";
+    /// `(address: *const u64, expected: u64, timeout: i64) -> u32`: `memory.atomic.wait64` likewise.
+    MemoryWait64 = "elfin_memory_wait64";
+    /// `(address: *const u32, count: u32) -> u32`: `memory.atomic.notify` likewise: how many it woke.
+    MemoryNotify = "elfin_memory_notify";
     /// `(table: *mut TableDescriptor, entries: u64, value: u64) -> u64`: old length, or `u64::MAX`.
     TableGrow = "elfin_table_grow";
     /// `(to: *mut u64, value: u64, entries: u64)`: checked by the caller.
@@ -365,4 +381,17 @@ libcalls! {
     /// `(state: *mut u8, actions: *const Action, count: u64)`: carries out the actions of a script
     /// ([`crate::script`]) and reports each.
     RunScript = "elfin_run_script";
+    /// `(features: u64, level: *const u8, level_len: u64)`: ends the process with a line that names the level and
+    /// status 1 when the CPU lacks one of the features ([`crate::cpu`]).
+    CheckCpu = "elfin_check_cpu";
+    /// `(tag: u64, size: u64) -> *mut Exception`: a new exception ([`crate::exception`]) of this size, header
+    /// included.
+    NewException = "elfin_new_exception";
+    /// `(exception: *mut Exception) -> !`: goes on at the innermost handler for it, or ends the program.
+    Throw = "elfin_throw";
+    /// `(program: *const gc::Program)`: makes room for the first objects.
+    GcSetUp = "elfin_gc_set_up";
+    /// `(program: *const gc::Program, bytes: u64) -> u64`: collects garbage, if need be, and returns the
+    /// address of `bytes` bytes (a multiple of 8), or 0 when there is no room. The bytes are not cleared.
+    GcAllocate = "elfin_gc_allocate";
 }

@@ -13,6 +13,11 @@ pub const PROGRAM_MAIN: &str = "elfin_program_main";
 /// The [`crate::program::ProgramHeader`], defined by the program.
 pub const PROGRAM: &str = "elfin_program";
 
+/// The [`crate::exception::UnwindHeader`], defined by a program that throws.
+pub const UNWIND: &str = "elfin_unwind";
+/// What the program's traps are called (see [`crate::trap::Messages`]), defined by the program.
+pub const TRAP_MESSAGES: &str = "elfin_trap_messages";
+
 /// The sealed policy block (see [`crate::policy`]), defined by whoever calls the linker.
 pub const POLICY: &str = "elfin_policy";
 

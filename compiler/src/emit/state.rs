@@ -1,0 +1,290 @@
+//! The state block and the segments that are needed at run time.
+//!
+//! In: folded tables, globals and segments. Out: the section of the state block, read-only bytes, and the symbols
+//! that code refers to.
+
+use super::{Emitter, Record};
+use crate::error::Result;
+use crate::fold::{Applied, Folded, is_computed};
+use crate::layout::{Entries, GlobalPlace};
+use crate::program::{Callee, Constant, DataId, ElementId, UnknownId, evaluate};
+use crate::symbol::Symbol;
+use crate::translate::reference_symbol;
+use elfin_abi::state::{FuncRef, SegmentDescriptor};
+use elfin_abi::symbol;
+use object::SectionKind;
+use object::write::{SectionId, SymbolId};
+
+impl Emitter<'_> {
+    /// Writes a function reference: the code's address and the type's id.
+    pub(super) fn reference(
+        &mut self,
+        section: SectionId,
+        offset: u64,
+        callee: Callee,
+    ) -> Result<()> {
+        let symbol = self.symbol(reference_symbol(callee));
+        self.relocation(section, offset, symbol, 0, self.absolute_32())
+    }
+
+    /// The bytes of a reference, the address left out.
+    pub(super) fn reference_bytes(&self, callee: Option<Callee>) -> [u8; FuncRef::SIZE as usize] {
+        let id = callee.map_or(0, |callee| {
+            let ty = self.env.program.callee_type(callee);
+            self.layout().types.numbers(ty).0
+        });
+        (u64::from(id) << 32).to_le_bytes()
+    }
+
+    /// Read-only bytes of segments that are needed at run time, names of unknown imports, the name of the
+    /// invoked export.
+    pub(super) fn segments(&mut self, folded: &Folded) -> Result<()> {
+        let program = self.env.program;
+        for (i, segment) in (0..).zip(&program.data) {
+            let id = DataId(i);
+            let wanted = match folded.data[id.index()] {
+                Applied::Folded => false,
+                Applied::AtStart => true,
+                Applied::Never => self.env.usage.data_used[id.index()],
+            };
+            if !wanted {
+                continue;
+            }
+            let bytes = program.instances[segment.instance.index()].module.data
+                [segment.index as usize]
+                .bytes;
+            let at = self.append(self.rodata, bytes, 1);
+            let symbol = self.local(&format!("elfin_data_{i}"), self.rodata, at);
+            self.symbols.insert(Symbol::Data(id), symbol);
+        }
+        for (i, segment) in (0..).zip(&program.elements) {
+            let id = ElementId(i);
+            let wanted = match folded.elements[id.index()] {
+                Applied::Folded => false,
+                Applied::AtStart => true,
+                Applied::Never => self.env.usage.elements_used[id.index()] && !segment.declared,
+            };
+            if !wanted {
+                continue;
+            }
+            let instance = &program.instances[segment.instance.index()];
+            let items = &instance.module.elements[segment.index as usize].items;
+            if is_computed(program, instance, items) {
+                continue;
+            }
+            let items: Vec<Option<Callee>> = items
+                .iter()
+                .map(|item| function_constant(evaluate(&program.globals, instance, item)))
+                .collect();
+            let at = self.references(self.rodata, &items)?;
+            let symbol = self.local(&format!("elfin_elements_{i}"), self.rodata, at);
+            self.symbols.insert(Symbol::Elements(id), symbol);
+        }
+        for (i, unknown) in (0..).zip(&program.unknown) {
+            let text = [unknown.module.as_bytes(), unknown.name.as_bytes()].concat();
+            let at = self.append(self.rodata, &text, 1);
+            let symbol = self.local(&format!("elfin_unknown_{i}"), self.rodata, at);
+            self.symbols
+                .insert(Symbol::UnknownName(UnknownId(i)), symbol);
+        }
+        if let Some(name) = &program.entry.invoke {
+            let at = self.append(self.rodata, name.as_bytes(), 1);
+            let symbol = self.local("elfin_invoke", self.rodata, at);
+            self.symbols.insert(Symbol::InvokeName, symbol);
+        }
+        if self.env.cpu.needs_check() {
+            let name = self.env.cpu.describe_level(self.env.arch);
+            let at = self.append(self.rodata, name.as_bytes(), 1);
+            let symbol = self.local("elfin_cpu", self.rodata, at);
+            self.symbols.insert(Symbol::CpuName, symbol);
+        }
+        if let Some(actions) = &program.script {
+            let mut records = Record::default();
+            for (index, action) in (0..).zip(actions) {
+                records.address(self.symbols[&Symbol::Action(index)], 0);
+                records.half(action.id);
+                records.half(program.action_results(action).len() as u32);
+            }
+            let at = self.append_record(&records, 8)?;
+            let symbol = self.local("elfin_actions", self.rodata, at);
+            self.symbols.insert(Symbol::Script, symbol);
+        }
+        Ok(())
+    }
+
+    /// Appends an array of references.
+    pub(super) fn references(
+        &mut self,
+        section: SectionId,
+        items: &[Option<Callee>],
+    ) -> Result<u64> {
+        let bytes: Vec<u8> = items
+            .iter()
+            .flat_map(|item| self.reference_bytes(*item))
+            .collect();
+        let at = self.append(section, &bytes, u64::from(FuncRef::SIZE));
+        for (slot, item) in (0_u64..).zip(items) {
+            if let Some(callee) = item {
+                self.reference(section, at + slot * u64::from(FuncRef::SIZE), *callee)?;
+            }
+        }
+        Ok(at)
+    }
+
+    /// The state block as it is before the first instruction. Returns the bytes it takes in memory.
+    pub(super) fn state(&mut self, folded: &Folded) -> Result<u64> {
+        let (program, layout) = (self.env.program, self.layout());
+        let mut block = StateBlock::new(layout.state_size.max(8));
+        for (global, place) in program.globals.iter().zip(&layout.globals) {
+            let GlobalPlace::Slot(offset) = *place else {
+                continue;
+            };
+            match global.init {
+                Constant::Bits(bits) => block.word(offset, 0, bits),
+                Constant::V128(bits) => {
+                    block.word(offset, 0, bits as u64);
+                    block.word(offset, 8, (bits >> 64) as u64);
+                }
+                Constant::Null | Constant::Computed => {}
+                Constant::Function(callee) => {
+                    block.reference(offset, callee, self.reference_bytes(Some(callee)))
+                }
+            }
+        }
+        for (memory, place) in program.memories.iter().zip(&layout.memories) {
+            block.record(
+                place.descriptor,
+                &[
+                    place.base,
+                    memory.initial,
+                    memory.maximum,
+                    u64::from(memory.page_log2),
+                ],
+            );
+        }
+        for (i, (table, place)) in program.tables.iter().zip(&layout.tables).enumerate() {
+            let base = layout.table_address(crate::program::TableId(i as u32));
+            block.record(
+                place.descriptor,
+                &[base, table.initial, place.capacity, place.capacity],
+            );
+            if let Entries::State(offset) = place.entries {
+                for (slot, entry) in (0_u32..).zip(&folded.tables[i]) {
+                    if let Some(callee) = entry {
+                        block.reference(
+                            offset + slot * FuncRef::SIZE,
+                            *callee,
+                            self.reference_bytes(*entry),
+                        );
+                    }
+                }
+            }
+        }
+        let mut descriptors: Vec<(u32, SymbolId)> = Vec::new();
+        for (i, (segment, place)) in program.data.iter().zip(&layout.data).enumerate() {
+            // An active segment is dropped once it was applied (core spec, 4.5.4).
+            if let Some(offset) = *place
+                && folded.data[i] != Applied::Folded
+            {
+                let len = program.instances[segment.instance.index()].module.data
+                    [segment.index as usize]
+                    .bytes
+                    .len();
+                block.word(offset, SegmentDescriptor::LEN, len as u64);
+                descriptors.push((offset, self.symbols[&Symbol::Data(DataId(i as u32))]));
+            }
+        }
+        for (i, (segment, place)) in program.elements.iter().zip(&layout.elements).enumerate() {
+            if let Some(offset) = *place
+                && folded.elements[i] != Applied::Folded
+                && !segment.declared
+            {
+                let len = program.instances[segment.instance.index()].module.elements
+                    [segment.index as usize]
+                    .items
+                    .len() as u64;
+                let symbol = self.symbols.get(&Symbol::Elements(ElementId(i as u32)));
+                match (symbol, layout.element_items[i]) {
+                    (Some(symbol), _) => {
+                        block.word(offset, SegmentDescriptor::LEN, len);
+                        descriptors.push((offset, *symbol));
+                    }
+                    (None, Some(items)) => {
+                        let base = layout.state() + u64::from(items);
+                        block.record(offset, &[base, len]);
+                    }
+                    // Evaluated into its table, and dropped.
+                    (None, None) => {}
+                }
+            }
+        }
+        let end = descriptors
+            .iter()
+            .map(|(at, _)| u64::from(at + SegmentDescriptor::SIZE))
+            .max()
+            .unwrap_or(0);
+        block.trim(end.max(8));
+
+        let section = self.section(symbol::SECTION_STATE, SectionKind::Data);
+        self.append(section, &block.bytes, 16);
+        for (offset, callee) in block.references {
+            self.reference(section, u64::from(offset), callee)?;
+        }
+        for (offset, symbol) in descriptors {
+            self.relocation(section, u64::from(offset), symbol, 0, self.absolute_64())?;
+        }
+        Ok(layout.state_size.max(8))
+    }
+}
+
+fn function_constant(constant: Constant) -> Option<Callee> {
+    match constant {
+        Constant::Function(callee) => Some(callee),
+        Constant::Null | Constant::Bits(_) | Constant::V128(_) | Constant::Computed => None,
+    }
+}
+
+/// The state block under construction.
+struct StateBlock {
+    bytes: Vec<u8>,
+    references: Vec<(u32, Callee)>,
+}
+
+impl StateBlock {
+    fn new(size: u64) -> Self {
+        Self {
+            bytes: vec![0; size as usize],
+            references: Vec::new(),
+        }
+    }
+
+    fn word(&mut self, offset: u32, field: i32, value: u64) {
+        let at = offset as usize + field as usize;
+        self.bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+
+    fn record(&mut self, offset: u32, words: &[u64]) {
+        for (i, word) in (0..).zip(words) {
+            self.word(offset, i * 8, *word);
+        }
+    }
+
+    fn reference(&mut self, offset: u32, callee: Callee, bytes: [u8; FuncRef::SIZE as usize]) {
+        self.word(offset, 0, u64::from_le_bytes(bytes));
+        self.references.push((offset, callee));
+    }
+
+    /// Cuts zeros off the end, for the kernel fills them in; what lies below `at_least` stays.
+    fn trim(&mut self, at_least: u64) {
+        let used = self
+            .bytes
+            .iter()
+            .rposition(|b| *b != 0)
+            .map_or(0, |last| last + 1);
+        self.bytes.truncate(
+            used.max(at_least as usize)
+                .next_multiple_of(8)
+                .min(self.bytes.len()),
+        );
+    }
+}
