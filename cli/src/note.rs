@@ -27,12 +27,12 @@ pub(crate) struct Note {
     pub(crate) opt_level: String,
     /// `--memory`.
     pub(crate) memory: String,
+    /// `--cpu`, when it is more than the baseline.
+    pub(crate) cpu: String,
     /// `--max-memory`, in bytes.
     pub(crate) max_memory: Option<u64>,
     /// `--max-stack`, in bytes.
     pub(crate) max_stack: Option<u64>,
-    /// `--cpu`, when it is more than the baseline.
-    pub(crate) cpu: String,
     /// SHA-256 of the main module, then of the modules linked in, in hexadecimal.
     pub(crate) modules: Vec<String>,
     /// Host functions that the program calls, as `module.name`.
@@ -172,9 +172,9 @@ mod tests {
             version: "1.2.3".into(),
             opt_level: "2".into(),
             memory: "guarded".into(),
+            cpu: "x86-64-v2+avx".into(),
             max_memory: Some(1 << 40),
             max_stack: None,
-            cpu: "x86-64-v2+avx".into(),
             modules: vec!["ab".into(), "cd".into()],
             host_functions: ["a.x", "a.y", "b.z", "a.x"].map(String::from).to_vec(),
             policy: b"elfP\x01a=b\n\x00".to_vec(),

@@ -314,6 +314,11 @@ fn plan_program(input: Input, args: ProgramArgs, archs: &[Arch]) -> Result<Progr
     }
     options.gc_stress = args.gc_stress;
     options.invoke = args.invoke;
+    let cpus = archs
+        .iter()
+        .map(|arch| Ok((*arch, compiler::Cpu::parse(&args.cpu, *arch)?)))
+        .collect::<std::result::Result<_, String>>()
+        .map_err(|error| Failure::usage(format!("--cpu: {error}")))?;
     let policy = plan_policy(
         args.dirs,
         &args.envs,
@@ -322,11 +327,6 @@ fn plan_program(input: Input, args: ProgramArgs, archs: &[Arch]) -> Result<Progr
         args.grants,
     )?;
     options.grants = policy.grants();
-    let cpus = archs
-        .iter()
-        .map(|arch| Ok((*arch, compiler::Cpu::parse(&args.cpu, *arch)?)))
-        .collect::<std::result::Result<_, String>>()
-        .map_err(|error| Failure::usage(format!("--cpu: {error}")))?;
     Ok(ProgramPlan {
         input,
         links: args.links,

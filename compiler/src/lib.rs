@@ -155,9 +155,9 @@ fn compile_linked(
         usage: &usage,
         layout: &layout,
         arch: options.arch,
-        grants: options.grants,
         cpu: options.cpu,
         small: options.opt_level == OptLevel::Os,
+        grants: options.grants,
     };
     let work = codegen::work_list(env);
     let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
@@ -222,9 +222,9 @@ fn planned<T>(
             usage: &usage,
             layout: &layout,
             arch: options.arch,
-            grants: options.grants,
             cpu: options.cpu,
             small: options.opt_level == OptLevel::Os,
+            grants: options.grants,
         },
         &folded,
     )

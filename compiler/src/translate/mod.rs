@@ -56,12 +56,12 @@ pub struct Env<'p> {
     pub layout: &'p Layout,
     /// Target.
     pub arch: Arch,
-    /// What the policy grants.
-    pub grants: elfin_abi::host::Grants,
     /// What may be used beyond its baseline.
     pub cpu: Cpu,
     /// Prefer smaller code to faster.
     pub small: bool,
+    /// What the policy grants.
+    pub grants: elfin_abi::host::Grants,
 }
 
 impl Env<'_> {

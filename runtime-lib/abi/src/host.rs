@@ -83,7 +83,6 @@ impl Setup {
             Setup::Limits => grants.max_open_files,
             Setup::Directories => used && grants.directories,
             Setup::Sockets => grants.sockets,
-            // Not a matter of host functions or grants.
             Setup::Exceptions => used,
         }
     }

@@ -299,7 +299,7 @@ fn open(
 ) -> Result<rustix::fd::OwnedFd, Errno> {
     loop {
         if lookup.directory {
-            if flags.contains(OFlags::CREATE) && lookup.name() != c"." {
+            if flags.contains(OFlags::CREATE) {
                 return Err(Errno::IsDir);
             }
             flags |= OFlags::DIRECTORY;
