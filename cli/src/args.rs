@@ -200,6 +200,18 @@ pub(crate) struct ProgramArgs {
     #[arg(long, value_name = "HOW", default_value = "guarded")]
     pub(crate) memory: Memory,
 
+    /// The least CPU that must run it: `baseline`, `native`, or a level of the target (x86-64-v2, x86-64-v3,
+    /// x86-64-v4; armv8.1-a; rv64gcv); on another the executable says so and ends [default: baseline]
+    ///
+    /// Single features can be added with `+`, as in rv64gc+zba+zbb.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "baseline",
+        hide_default_value = true
+    )]
+    pub(crate) cpu: String,
+
     /// Link another module in, for the imports from module NAME
     #[arg(long = "link", value_name = "NAME=FILE", value_parser = parser(parse_link))]
     pub(crate) links: Vec<Link>,

@@ -27,6 +27,8 @@ pub(crate) struct Note {
     pub(crate) opt_level: String,
     /// `--memory`.
     pub(crate) memory: String,
+    /// `--cpu`, when it is more than the baseline.
+    pub(crate) cpu: String,
     /// SHA-256 of the main module, then of the modules linked in, in hexadecimal.
     pub(crate) modules: Vec<String>,
     /// Host functions that the program calls, as `module.name`.
@@ -38,8 +40,12 @@ pub(crate) struct Note {
 impl Note {
     /// Encodes the note.
     pub(crate) fn encode(&self) -> Vec<u8> {
+        let cpu = match self.cpu.as_str() {
+            "" => String::new(),
+            cpu => format!("cpu={cpu}\n"),
+        };
         let text = format!(
-            "elfin={}\nopt={}\nmemory={}\nmodules={}\nhost={}\n",
+            "elfin={}\nopt={}\nmemory={}\n{cpu}modules={}\nhost={}\n",
             self.version,
             self.opt_level,
             self.memory,
@@ -86,6 +92,7 @@ impl Note {
                 ("elfin", value) => note.version = value.into(),
                 ("opt", value) => note.opt_level = value.into(),
                 ("memory", value) => note.memory = value.into(),
+                ("cpu", value) => note.cpu = value.into(),
                 ("modules", value) => note.modules = words(value),
                 ("host", value) => note.host_functions = lengthen(value),
                 // Of a later elfin.
@@ -146,6 +153,7 @@ mod tests {
             version: "1.2.3".into(),
             opt_level: "2".into(),
             memory: "guarded".into(),
+            cpu: "x86-64-v2+avx".into(),
             modules: vec!["ab".into(), "cd".into()],
             host_functions: ["a.x", "a.y", "b.z", "a.x"].map(String::from).to_vec(),
             policy: b"elfP\x01a=b\n\x00".to_vec(),
@@ -157,6 +165,11 @@ mod tests {
         let mut file = b"image".to_vec();
         file.extend(sample().encode());
         assert_eq!(Note::decode(&file).unwrap(), sample());
+        let baseline = Note {
+            cpu: String::new(),
+            ..sample()
+        };
+        assert_eq!(Note::decode(&baseline.encode()).unwrap(), baseline);
     }
 
     #[test]

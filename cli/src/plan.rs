@@ -65,12 +65,26 @@ pub(crate) struct ProgramPlan {
     pub(crate) links: Vec<args::Link>,
     /// What it may touch.
     pub(crate) policy: Policy,
-    /// Options of the compiler, the target aside.
+    /// Options of the compiler, the target and its CPU aside: see [`ProgramPlan::options`].
     pub(crate) options: compiler::Options,
+    /// The CPU of each target.
+    pub(crate) cpus: Vec<(Arch, compiler::Cpu)>,
     /// Threads to compile on.
     pub(crate) threads: Option<usize>,
     /// Whether to print phase times.
     pub(crate) time: bool,
+}
+
+impl ProgramPlan {
+    /// Options of the compiler for one target.
+    pub(crate) fn options(&self, arch: Arch) -> compiler::Options {
+        let cpu = self.cpus.iter().find(|(of, _)| *of == arch);
+        compiler::Options {
+            arch,
+            cpu: cpu.map_or_else(compiler::Cpu::default, |(_, cpu)| *cpu),
+            ..self.options.clone()
+        }
+    }
 }
 
 /// Where the main module comes from.
@@ -180,8 +194,8 @@ pub(crate) fn plan_build(args: BuildArgs) -> Result<BuildPlan> {
         return Err(Failure::usage("-o and --map name the same file"));
     }
     let outputs = archs
-        .into_iter()
-        .map(|arch| {
+        .iter()
+        .map(|&arch| {
             let suffix = several.then(|| format!("-{}", arch.name()));
             let name = |path: &PathBuf, extension| match &suffix {
                 None => path.clone(),
@@ -199,7 +213,7 @@ pub(crate) fn plan_build(args: BuildArgs) -> Result<BuildPlan> {
         })
         .collect();
     Ok(BuildPlan {
-        program: plan_program(input, args.program)?,
+        program: plan_program(input, args.program, &archs)?,
         emit: args.emit,
         outputs,
     })
@@ -215,7 +229,7 @@ pub(crate) fn plan_run(args: RunArgs) -> Result<RunPlan> {
             "standard input belongs to the program that is run: the module must be a file",
         ));
     }
-    let program = plan_program(Input::File(args.file), args.program)?;
+    let program = plan_program(Input::File(args.file), args.program, &[arch])?;
     Ok(RunPlan {
         program,
         arch,
@@ -223,7 +237,7 @@ pub(crate) fn plan_run(args: RunArgs) -> Result<RunPlan> {
     })
 }
 
-fn plan_program(input: Input, args: ProgramArgs) -> Result<ProgramPlan> {
+fn plan_program(input: Input, args: ProgramArgs, archs: &[Arch]) -> Result<ProgramPlan> {
     for (i, link) in args.links.iter().enumerate() {
         if args.links[..i].iter().any(|other| other.name == link.name) {
             return Err(Failure::usage(format!(
@@ -260,11 +274,17 @@ fn plan_program(input: Input, args: ProgramArgs) -> Result<ProgramPlan> {
     }
     options.gc_stress = args.gc_stress;
     options.invoke = args.invoke;
+    let cpus = archs
+        .iter()
+        .map(|arch| Ok((*arch, compiler::Cpu::parse(&args.cpu, *arch)?)))
+        .collect::<std::result::Result<_, String>>()
+        .map_err(|error| Failure::usage(format!("--cpu: {error}")))?;
     Ok(ProgramPlan {
         input,
         links: args.links,
         policy: plan_policy(args.dirs, &args.envs, args.inherit_envs, args.args)?,
         options,
+        cpus,
         threads: args.threads.map(usize::from),
         time: args.time,
     })
@@ -411,6 +431,10 @@ mod tests {
             "app.wasm --env A=1 --inherit-env A",
             "app.wasm --dir a::/ --dir b::/",
             "app.wasm --link env=a --link env=b",
+            "app.wasm --target riscv64 --cpu x86-64-v3",
+            "app.wasm --target all --cpu x86-64",
+            "app.wasm --target all --cpu native",
+            "app.wasm --target aarch64 --cpu armv8-a+avx",
         ] {
             let failure = build(line).expect_err(line);
             assert!(failure.to_string().contains("--help"), "{line}");

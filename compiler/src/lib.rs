@@ -6,6 +6,7 @@
 
 pub mod canonical;
 pub mod codegen;
+pub mod cpu;
 pub mod emit;
 pub mod error;
 pub mod fold;
@@ -26,6 +27,7 @@ pub mod usage;
 use std::borrow::Cow;
 use std::time::Instant;
 
+pub use cpu::{Cpu, Feature};
 pub use error::{Error, Place, Printable, Result};
 pub use options::*;
 
@@ -153,6 +155,7 @@ fn compile_linked(
         usage: &usage,
         layout: &layout,
         arch: options.arch,
+        cpu: options.cpu,
     };
     let work = codegen::work_list(env);
     let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
@@ -217,6 +220,7 @@ fn planned<T>(
             usage: &usage,
             layout: &layout,
             arch: options.arch,
+            cpu: options.cpu,
         },
         &folded,
     )

@@ -1,5 +1,7 @@
 //! What the caller decides about a compilation: plain data.
 
+use crate::cpu::Cpu;
+
 /// Instruction set of the executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Arch {
@@ -84,6 +86,8 @@ pub enum UnknownImports {
 pub struct Options {
     /// Target instruction set.
     pub arch: Arch,
+    /// What code may use beyond the baseline of `arch`.
+    pub cpu: Cpu,
     /// Optimisation level.
     pub opt_level: OptLevel,
     /// Guarded or checked memories.
@@ -116,6 +120,7 @@ impl Options {
     pub fn new(arch: Arch) -> Self {
         Self {
             arch,
+            cpu: Cpu::default(),
             opt_level: OptLevel::default(),
             memory: MemoryMode::default(),
             addressing: Addressing::default(),

@@ -37,6 +37,8 @@ pub enum Symbol {
     Action(u32),
     /// The records of a script's actions.
     Script,
+    /// Name of the CPU level that the code is for.
+    CpuName,
     /// What the collector is told of the program.
     Gc,
 }
@@ -78,7 +80,8 @@ impl Symbol {
             Symbol::Main => (11, 0),
             Symbol::Action(index) => (12, index),
             Symbol::Script => (13, 0),
-            Symbol::Gc => (14, 0),
+            Symbol::CpuName => (14, 0),
+            Symbol::Gc => (15, 0),
         };
         UserExternalName { namespace, index }
     }
@@ -105,7 +108,8 @@ impl Symbol {
             11 => Symbol::Main,
             12 => Symbol::Action(index),
             13 => Symbol::Script,
-            14 => Symbol::Gc,
+            14 => Symbol::CpuName,
+            15 => Symbol::Gc,
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }

@@ -285,7 +285,7 @@ fn try_together(subjects: &[&Subject<'_>], arch: Arch, mode: Mode) -> Result<Vec
 fn start(executable: &[u8], arch: Arch) -> Result<driver::Run, String> {
     let mut tries = 0;
     loop {
-        match driver::run(executable, arch) {
+        match driver::run(executable, &Options::new(arch)) {
             Err(message) if tries < 5 && message.contains("Text file busy") => tries += 1,
             result => return result,
         }

@@ -19,6 +19,7 @@ extern crate std;
 
 pub mod arch;
 pub mod backtrace;
+pub mod cpu;
 pub mod driver;
 pub mod errno;
 pub mod exception;

@@ -8,7 +8,7 @@ use elfin_abi::policy;
 use elfin_abi::trap::TrapCode;
 use elfin_abi::{map, symbol};
 use elfin_compiler::program::Program;
-use elfin_compiler::{Arch, CompiledProgram, Options, Silent};
+use elfin_compiler::{Arch, CompiledProgram, Feature, Options, Silent};
 use elfin_linker as linker;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -108,11 +108,12 @@ fn link(program: &CompiledProgram, arch: Arch) -> Result<Vec<u8>, linker::Error>
     Ok(linker::link(&inputs, &blobs, &options)?.bytes)
 }
 
-/// Runs the executable of a script.
+/// Runs the executable of a script, which was made with these options.
 ///
 /// # Errors
 /// When it can't be started, or prints what no script prints.
-pub fn run(executable: &[u8], arch: Arch) -> Result<Run, String> {
+pub fn run(executable: &[u8], options: &Options) -> Result<Run, String> {
+    let arch = options.arch;
     let native = arch.name() == std::env::consts::ARCH;
     let folder = tempfile::tempdir().map_err(|e| format!("cannot make a directory: {e}"))?;
     let path = folder.path().join("script");
@@ -127,6 +128,10 @@ pub fn run(executable: &[u8], arch: Arch) -> Result<Run, String> {
         Command::new(&path)
     } else {
         let mut command = Command::new(format!("qemu-{}", arch.name()));
+        // Emulation leaves vectors out unless it is told; wider ones than needed show what depends on the width.
+        if options.cpu.has(Feature::V) {
+            command.args(["-cpu", "rv64,v=true,vext_spec=v1.0,vlen=256"]);
+        }
         command.arg(&path);
         command
     };

@@ -18,7 +18,7 @@ pub mod script;
 pub mod skips;
 pub mod spectest;
 
-use elfin_compiler::{Addressing, Arch, MemoryMode, OptLevel, Options};
+use elfin_compiler::{Addressing, Arch, Cpu, MemoryMode, OptLevel, Options};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -75,6 +75,16 @@ impl Config {
 
     fn with(options: Options, mode: String) -> Self {
         Self { options, mode }
+    }
+
+    /// The same for another CPU level of its target.
+    #[must_use]
+    pub fn with_cpu(mut self, cpu: Cpu) -> Self {
+        self.options.cpu = cpu;
+        if cpu != Cpu::default() {
+            self.mode = format!("{} {}", self.mode, cpu.describe(self.options.arch));
+        }
+        self
     }
 }
 
@@ -147,7 +157,7 @@ pub fn run(name: &str, text: &str, config: &Config) -> Report {
     let mut outcomes = planned.decided;
     if !planned.expected.is_empty() {
         let printed = driver::build(&planned.program, &config.options)
-            .and_then(|executable| driver::run(&executable, config.options.arch));
+            .and_then(|executable| driver::run(&executable, &config.options));
         compare::compare(&planned.program, &planned.expected, printed, &mut outcomes);
     }
     let results = directives

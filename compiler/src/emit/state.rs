@@ -92,6 +92,12 @@ impl Emitter<'_> {
             let symbol = self.local("elfin_invoke", self.rodata, at);
             self.symbols.insert(Symbol::InvokeName, symbol);
         }
+        if self.env.cpu.needs_check() {
+            let name = self.env.cpu.describe_level(self.env.arch);
+            let at = self.append(self.rodata, name.as_bytes(), 1);
+            let symbol = self.local("elfin_cpu", self.rodata, at);
+            self.symbols.insert(Symbol::CpuName, symbol);
+        }
         if let Some(actions) = &program.script {
             let mut records = Record::default();
             for (index, action) in (0..).zip(actions) {

@@ -10,7 +10,7 @@ mod matching;
 use crate::canonical::{self, Canonical, TooMany};
 use crate::error::{Error, Printable, Result};
 use crate::module::{ConstExpr, FuncType, GlobalType, Item, Module, SegmentMode, ValType};
-use crate::options::{Arch, Options};
+use crate::options::Options;
 use crate::program::*;
 use elfin_abi::host::{self, HostFunction};
 use std::collections::HashMap;
@@ -201,7 +201,7 @@ impl<'m, 'o> Linker<'m, 'o> {
     /// Adds an instance. `later` are modules of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
         // The back end has vectors only with the V extension, which RV64GC lacks.
-        if self.options.arch == Arch::Riscv64
+        if !self.options.cpu.has_vectors(self.options.arch)
             && let Some(place) = &module.simd
         {
             return Err(Error::Unsupported {

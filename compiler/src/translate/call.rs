@@ -309,9 +309,9 @@ fn libcall_signature(libcall: Libcall) -> Signature {
         Libcall::PrintI64 => (&[I64], &[]),
         Libcall::PrintF32 => (&[F32], &[]),
         Libcall::PrintF64 => (&[F64], &[]),
-        Libcall::RunScript => (&[I64, I64, I64], &[]),
         Libcall::NewException => (&[I64, I64], &[I64]),
         Libcall::Throw => (&[I64], &[]),
+        Libcall::RunScript | Libcall::CheckCpu => (&[I64, I64, I64], &[]),
         Libcall::GcSetUp => (&[I64], &[]),
         Libcall::GcAllocate => (&[I64, I64], &[I64]),
     };

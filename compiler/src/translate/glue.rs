@@ -20,7 +20,7 @@ use elfin_abi::script;
 use elfin_abi::state::FuncRef;
 use elfin_abi::trap::TrapCode;
 
-/// `main(state)`: prepares what host functions need, does the steps that were not folded, initialises
+/// `main(state)`: makes sure that the CPU has what the code was built for, prepares what host functions need, does the steps that were not folded, initialises
 /// reactors, calls the entry function.
 pub fn main_function(
     env: Env<'_>,
@@ -43,6 +43,13 @@ pub fn main_function(
         t.call_libcall(Libcall::GcSetUp, &[program]);
     }
 
+    if env.cpu.needs_check() {
+        // Before anything else: what follows may use an instruction that the CPU lacks.
+        let features = t.iconst64(env.cpu.features.bits());
+        let name = t.symbol_address(Symbol::CpuName);
+        let len = t.iconst64(env.cpu.describe_level(env.arch).len() as u64);
+        t.call_libcall(Libcall::CheckCpu, &[features, name, len]);
+    }
     for (position, setup) in (0..).zip(Setup::ALL) {
         let needed = env
             .program

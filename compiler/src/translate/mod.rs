@@ -21,6 +21,7 @@ mod stack;
 mod state;
 mod table;
 
+use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::module::{RefType, ValType};
@@ -52,6 +53,8 @@ pub struct Env<'p> {
     pub layout: &'p Layout,
     /// Target.
     pub arch: Arch,
+    /// What may be used beyond its baseline.
+    pub cpu: Cpu,
 }
 
 impl Env<'_> {

@@ -227,6 +227,9 @@ libcalls! {
     NewException = "elfin_new_exception";
     /// `(exception: *mut Exception) -> !`: goes on at the innermost handler for it, or ends the program.
     Throw = "elfin_throw";
+    /// `(features: u64, level: *const u8, level_len: u64)`: ends the process with a line that names the level and
+    /// status 1 when the CPU lacks one of the features ([`crate::cpu`]).
+    CheckCpu = "elfin_check_cpu";
     /// `(program: *const gc::Program)`: makes room for the first objects.
     GcSetUp = "elfin_gc_set_up";
     /// `(program: *const gc::Program, bytes: u64) -> u64`: collects garbage, if need be, and returns the

@@ -5,7 +5,7 @@
 //! policy shown is in the image at all is looked up there.
 
 use elfin_abi::policy;
-use elfin_compiler::Printable;
+use elfin_compiler::{Arch, Printable, cpu};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, elf};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::report::{Failure, Result};
 /// An executable.
 pub(super) struct Described {
     size: usize,
-    target: &'static str,
+    target: Arch,
     note: Note,
     /// The policy block stands in a segment that cannot be written: the runtime in it reads it.
     sealed: bool,
@@ -38,9 +38,9 @@ pub(super) fn describe(bytes: &[u8]) -> Result<Described> {
     let header = elf::FileHeader64::<Endianness>::parse(bytes).map_err(bad)?;
     let endian = header.endian().map_err(bad)?;
     let target = match header.e_machine(endian) {
-        elf::EM_X86_64 => "x86_64",
-        elf::EM_AARCH64 => "aarch64",
-        elf::EM_RISCV => "riscv64",
+        elf::EM_X86_64 => Arch::X86_64,
+        elf::EM_AARCH64 => Arch::Aarch64,
+        elf::EM_RISCV => Arch::Riscv64,
         other => {
             return Err(Failure::new(format!(
                 "its machine, {other}, is none of elfin's"
@@ -84,6 +84,14 @@ pub(super) fn describe(bytes: &[u8]) -> Result<Described> {
 }
 
 impl Described {
+    /// The CPU level; an executable for the baseline does not mention it.
+    fn cpu(&self) -> &str {
+        match self.note.cpu.as_str() {
+            "" => cpu::Level::Baseline.name(self.target),
+            cpu => cpu,
+        }
+    }
+
     /// As documented in `docs/inspect.md`.
     pub(super) fn to_json(&self) -> Value {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -121,7 +129,8 @@ impl Described {
         json!({
             "kind": "executable",
             "size": self.size,
-            "target": self.target,
+            "target": self.target.name(),
+            "cpu": self.cpu(),
             "policy": {
                 "dirs": dirs, "env": env, "inherit_env": inherit, "args": args, "in_image": self.sealed,
             },
@@ -138,10 +147,11 @@ impl Described {
     pub(super) fn to_text(&self, name: &str) -> String {
         let text = |bytes: &[u8]| Printable(&String::from_utf8_lossy(bytes)).to_string();
         let mut out = format!(
-            "{}: executable made by elfin {}, for {}, {} bytes\n",
+            "{}: executable made by elfin {}, for {} ({}), {} bytes\n",
             Printable(name),
             Printable(&self.note.version),
-            self.target,
+            self.target.name(),
+            Printable(self.cpu()),
             self.size
         );
         let mut grants: Vec<String> = policy::Entries::new(&self.note.policy)
