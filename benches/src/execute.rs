@@ -18,9 +18,9 @@ const ROUNDS: usize = 9;
 const MEAN_LIMIT: f64 = 0.95;
 const WORST_LIMIT: f64 = 1.1;
 
-struct Pair {
-    ours: Usage,
-    theirs: Usage,
+pub(crate) struct Pair {
+    pub(crate) ours: Usage,
+    pub(crate) theirs: Usage,
 }
 
 struct Measured {
@@ -124,7 +124,8 @@ fn figures(measured: &[Measured], failures: &[String]) -> Vec<Figure> {
     ]
 }
 
-fn measure_guest(
+/// Builds a guest with both compilers and runs both in turn.
+pub(crate) fn measure_guest(
     tools: &Tools,
     guest: &Program,
     folder: &std::path::Path,

@@ -191,6 +191,10 @@ struct Translator<'p, 'f> {
     /// The clauses of every legacy `try` of the body, in order, and how many of them were met.
     legacy_tries: Vec<exception::LegacyShape>,
     next_legacy_try: usize,
+    /// The frames that have clauses, by position in the control stack.
+    tries: Vec<usize>,
+    clauses_walked: usize,
+    handlers_listed: usize,
 }
 
 impl<'p, 'f> Translator<'p, 'f> {
@@ -216,6 +220,9 @@ impl<'p, 'f> Translator<'p, 'f> {
             scratch: None,
             legacy_tries: Vec::new(),
             next_legacy_try: 0,
+            tries: Vec::new(),
+            clauses_walked: 0,
+            handlers_listed: 0,
         };
         translator.name_frame_region();
         translator
@@ -340,6 +347,12 @@ pub fn translate(
                 feature,
                 place: module.function_place(function.index, Some(offset)),
             })?;
+        if t.has_too_many_handlers() {
+            return Err(Error::LimitExceeded {
+                message: "the calls of the function have too many exception handlers".to_owned(),
+                place: module.function_place(function.index, Some(offset)),
+            });
+        }
     }
     t.builder.seal_all_blocks();
     let config = ir_config();
