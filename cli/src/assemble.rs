@@ -201,6 +201,8 @@ fn note(
         } else {
             cpu.describe(arch)
         },
+        max_memory: plan.options.max_memory,
+        max_stack: Some(plan.options.max_stack).filter(|&size| size != compiler::DEFAULT_MAX_STACK),
         modules: std::iter::once(&modules.main)
             .chain(&modules.links)
             .map(|bytes| hexadecimal(&Sha256::digest(bytes)))

@@ -4,14 +4,17 @@
 //! are compared with each other here; files are not opened yet.
 
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use elfin_abi::host::Grants;
 use elfin_abi::policy;
 use elfin_compiler as compiler;
 use elfin_compiler::Arch;
 
 use crate::args::{self, BuildArgs, Emit, ProgramArgs, RunArgs, Targets};
+use crate::grants::{GrantArgs, InheritEnv, Stream};
 use crate::report::{Failure, Result};
 
 /// `elfin build`.
@@ -121,10 +124,16 @@ pub(crate) struct Policy {
     pub(crate) dirs: Vec<args::Dir>,
     /// Variables with their values, as `KEY=VALUE`.
     pub(crate) envs: Vec<OsString>,
-    /// Variables passed through.
+    /// Variables passed through; the empty name stands for all of them, and then alone.
     pub(crate) inherit_envs: Vec<OsString>,
     /// Arguments put before those of the command line.
     pub(crate) args: Vec<OsString>,
+    /// Listening sockets.
+    pub(crate) tcp_listen: Vec<SocketAddr>,
+    /// Numbers of standard streams that are nothing.
+    pub(crate) null_streams: Vec<u8>,
+    /// Most descriptors.
+    pub(crate) max_open_files: Option<u32>,
 }
 
 impl Policy {
@@ -147,7 +156,38 @@ impl Policy {
             .args
             .iter()
             .map(|arg| policy::Entry::Arg(arg.as_bytes()));
-        policy::encode(dirs.chain(envs).chain(inherit).chain(args))
+        let sockets: Vec<_> = self
+            .tcp_listen
+            .iter()
+            .map(|address| (policy::socket_address(address), address.to_string()))
+            .collect();
+        let sockets = sockets
+            .iter()
+            .map(|(address, name)| policy::Entry::TcpListen {
+                address,
+                name: name.as_bytes(),
+            });
+        let nulls = Some(&self.null_streams[..]).filter(|streams| !streams.is_empty());
+        let max = self.max_open_files.map(u32::to_le_bytes);
+        policy::encode(
+            dirs.chain(envs)
+                .chain(inherit)
+                .chain(args)
+                .chain(sockets)
+                .chain(nulls.map(policy::Entry::NullStreams))
+                .chain(max.as_ref().map(|max| policy::Entry::MaxOpenFiles(max))),
+        )
+    }
+
+    /// What kinds of entries there are.
+    fn grants(&self) -> Grants {
+        Grants {
+            directories: !self.dirs.is_empty(),
+            variables: !self.envs.is_empty() || !self.inherit_envs.is_empty(),
+            sockets: !self.tcp_listen.is_empty(),
+            null_streams: !self.null_streams.is_empty(),
+            max_open_files: self.max_open_files.is_some(),
+        }
     }
 }
 
@@ -279,10 +319,18 @@ fn plan_program(input: Input, args: ProgramArgs, archs: &[Arch]) -> Result<Progr
         .map(|arch| Ok((*arch, compiler::Cpu::parse(&args.cpu, *arch)?)))
         .collect::<std::result::Result<_, String>>()
         .map_err(|error| Failure::usage(format!("--cpu: {error}")))?;
+    let policy = plan_policy(
+        args.dirs,
+        &args.envs,
+        &args.inherit_envs,
+        args.args,
+        args.grants,
+    )?;
+    options.grants = policy.grants();
     Ok(ProgramPlan {
         input,
         links: args.links,
-        policy: plan_policy(args.dirs, &args.envs, args.inherit_envs, args.args)?,
+        policy,
         options,
         cpus,
         threads: args.threads.map(usize::from),
@@ -293,9 +341,14 @@ fn plan_program(input: Input, args: ProgramArgs, archs: &[Arch]) -> Result<Progr
 fn plan_policy(
     dirs: Vec<args::Dir>,
     envs: &[args::Env],
-    inherit_envs: Vec<OsString>,
+    inherit_envs: &[InheritEnv],
     args: Vec<OsString>,
+    grants: GrantArgs,
 ) -> Result<Policy> {
+    let named = inherit_envs.iter().filter_map(|inherit| match inherit {
+        InheritEnv::All => None,
+        InheritEnv::Key(key) => Some(key.as_os_str()),
+    });
     for (i, dir) in dirs.iter().enumerate() {
         if dirs[..i].iter().any(|other| other.guest == dir.guest) {
             return Err(Failure::usage(format!(
@@ -307,7 +360,7 @@ fn plan_policy(
     let keys: Vec<&OsStr> = envs
         .iter()
         .map(|env| env.key.as_os_str())
-        .chain(inherit_envs.iter().map(OsString::as_os_str))
+        .chain(named.clone())
         .collect();
     for (i, key) in keys.iter().enumerate() {
         if keys[..i].contains(key) {
@@ -326,12 +379,47 @@ fn plan_policy(
             pair
         })
         .collect();
+    let inherit_envs = if inherit_envs.contains(&InheritEnv::All) {
+        vec![OsString::new()]
+    } else {
+        named.map(OsStr::to_os_string).collect()
+    };
+    plan_descriptors(dirs.len(), &grants)?;
     Ok(Policy {
         dirs,
         envs,
         inherit_envs,
         args,
+        null_streams: (0..)
+            .zip([grants.stdin, grants.stdout, grants.stderr])
+            .filter_map(|(number, stream)| (stream == Stream::Null).then_some(number))
+            .collect(),
+        tcp_listen: grants.tcp_listen,
+        max_open_files: grants.max_open_files,
     })
+}
+
+/// What is open from the start must be possible.
+fn plan_descriptors(dirs: usize, grants: &GrantArgs) -> Result<()> {
+    let sockets = &grants.tcp_listen;
+    for (i, address) in sockets.iter().enumerate() {
+        if sockets[..i].contains(address) {
+            return Err(Failure::usage(format!(
+                "--tcp-listen gives {address} twice"
+            )));
+        }
+    }
+    let open = policy::FIRST_GRANT as usize + dirs + sockets.len();
+    let max = grants.max_open_files.unwrap_or(policy::MAX_OPEN_FILES);
+    if open > max as usize {
+        return Err(Failure::usage(format!(
+            "{open} descriptors are open from the start ({} standard streams, {dirs} directories, {} sockets), \
+             more than the {max} that there may be",
+            policy::FIRST_GRANT,
+            sockets.len()
+        )));
+    }
+    Ok(())
 }
 
 /// Where a result goes when nothing is said; `None` is standard output.
@@ -430,6 +518,10 @@ mod tests {
             "app.wasm --env A=1 --env A=2",
             "app.wasm --env A=1 --inherit-env A",
             "app.wasm --dir a::/ --dir b::/",
+            "app.wasm --inherit-env A --inherit-env A",
+            "app.wasm --tcp-listen 127.0.0.1:80 --tcp-listen 127.0.0.1:80",
+            "app.wasm --max-open-files 3 --dir a",
+            "app.wasm --max-open-files 4 --dir a --tcp-listen 127.0.0.1:80",
             "app.wasm --link env=a --link env=b",
             "app.wasm --target riscv64 --cpu x86-64-v3",
             "app.wasm --target all --cpu x86-64",

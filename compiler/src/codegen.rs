@@ -228,6 +228,14 @@ fn compile_one(
         message,
         place: place(env, symbol),
     };
+    // The back end would panic, at a place that does not say why.
+    if !env.has_vectors()
+        && let Some(ty) = translate::find_vector(&context.func)
+    {
+        return Err(error(format!(
+            "the code has a vector ({ty}), the target has none"
+        )));
+    }
     context
         .compile(isa, &mut ControlPlane::default())
         .map_err(|e| match &e.inner {

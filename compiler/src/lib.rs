@@ -156,6 +156,8 @@ fn compile_linked(
         layout: &layout,
         arch: options.arch,
         cpu: options.cpu,
+        small: options.opt_level == OptLevel::Os,
+        grants: options.grants,
     };
     let work = codegen::work_list(env);
     let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
@@ -221,6 +223,8 @@ fn planned<T>(
             layout: &layout,
             arch: options.arch,
             cpu: options.cpu,
+            small: options.opt_level == OptLevel::Os,
+            grants: options.grants,
         },
         &folded,
     )

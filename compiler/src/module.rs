@@ -51,8 +51,6 @@ pub struct Module<'a> {
     pub function_names: Vec<Option<&'a str>>,
     /// Names of tags, from the name section.
     pub tag_names: Vec<Option<&'a str>>,
-    /// Where it first has a vector type or operator, reachable or not.
-    pub simd: Option<Place>,
 }
 
 /// An import.
@@ -143,8 +141,6 @@ pub struct Summary {
     pub legacy_try: bool,
     /// It makes objects.
     pub allocates: bool,
-    /// Offset of the first vector operator or type, if there is one.
-    pub simd: Option<u64>,
     /// Number of operators.
     pub operators: u32,
 }

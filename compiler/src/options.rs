@@ -106,6 +106,8 @@ pub struct Options {
     pub unknown_imports: UnknownImports,
     /// Export of the main module to call after instantiation, instead of `_start`.
     pub invoke: Option<String>,
+    /// What the policy grants that the program is linked with: it decides what is prepared at start.
+    pub grants: elfin_abi::host::Grants,
 }
 
 /// Stack size when nothing is said: 8 MiB, as the main thread of a native process.
@@ -130,6 +132,7 @@ impl Options {
             gc_stress: false,
             unknown_imports: UnknownImports::default(),
             invoke: None,
+            grants: elfin_abi::host::Grants::default(),
         }
     }
 }

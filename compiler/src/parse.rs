@@ -102,11 +102,6 @@ pub fn parse<'a>(name: &str, bytes: &'a [u8]) -> Result<Module<'a>> {
     }
     let mut module = reader.module;
     module.bodies = read_bodies(&module, bodies)?;
-    if module.simd.is_none() {
-        module.simd = (module.imported_functions..)
-            .zip(&module.bodies)
-            .find_map(|(index, body)| Some(module.function_place(index, Some(body.summary.simd?))));
-    }
     Ok(module)
 }
 
@@ -133,7 +128,6 @@ fn empty_module<'a>(name: &str) -> Module<'a> {
         data: Vec::new(),
         function_names: Vec::new(),
         tag_names: Vec::new(),
-        simd: None,
     }
 }
 
@@ -206,9 +200,8 @@ impl<'a> Reader<'a> {
                 }
             }
             Payload::MemorySection(section) => {
-                for memory in section.into_iter_with_offsets() {
-                    let (offset, memory) = memory.map_err(|e| self.invalid(&e))?;
-                    self.memory_type(&memory, offset)?;
+                for memory in section {
+                    let memory = memory.map_err(|e| self.invalid(&e))?;
                     self.module.memories.push(memory);
                 }
             }
@@ -327,7 +320,6 @@ impl<'a> Reader<'a> {
                 Item::Table(module.imported_tables - 1)
             }
             TypeRef::Memory(ty) => {
-                self.memory_type(&ty, offset)?;
                 let module = &mut self.module;
                 module.memories.push(ty);
                 module.imported_memories += 1;
@@ -434,13 +426,7 @@ impl<'a> Reader<'a> {
         Ok(ConstExpr { operators })
     }
 
-    fn value_type(&mut self, ty: ValType, offset: u64) -> Result<()> {
-        if ty == ValType::V128 && self.module.simd.is_none() {
-            self.module.simd = Some(Place {
-                offset: Some(offset),
-                ..self.module.place()
-            });
-        }
+    fn value_type(&self, ty: ValType, offset: u64) -> Result<()> {
         value_type_feature(ty).map_or(Ok(()), |feature| Err(self.unsupported(feature, offset)))
     }
 
@@ -448,13 +434,6 @@ impl<'a> Reader<'a> {
         self.value_type(ValType::Ref(ty.element_type), offset)?;
         if ty.shared {
             return Err(self.unsupported("shared-everything-threads", offset));
-        }
-        Ok(())
-    }
-
-    fn memory_type(&self, ty: &wasmparser::MemoryType, offset: u64) -> Result<()> {
-        if ty.shared {
-            return Err(self.unsupported("threads", offset));
         }
         Ok(())
     }
@@ -576,9 +555,6 @@ fn read_body<'a>(
         if let Some(feature) = value_type_feature(ty) {
             lacking.get_or_insert((feature.to_owned(), start));
         }
-        if ty == ValType::V128 {
-            summary.simd.get_or_insert(start);
-        }
     }
     let mut operators = wasmparser::OperatorsReader::new(reader);
     while !operators.eof() {
@@ -587,9 +563,6 @@ fn read_body<'a>(
         summary.operators += 1;
         if let Err(feature) = summarise(&operator, &mut summary) {
             lacking.get_or_insert((feature, offset));
-        }
-        if summary.simd.is_none() && has_vectors(&operator) {
-            summary.simd = Some(offset);
         }
         if let Operator::BrTable { targets } = &operator
             && targets.len() > MAX_BR_TABLE_TARGETS
@@ -631,21 +604,6 @@ fn read_body<'a>(
         list.dedup();
     }
     Ok(Body { body, summary })
-}
-
-/// Whether an operator has to do with vectors: by itself, or by the type that it names.
-fn has_vectors(operator: &Operator<'_>) -> bool {
-    match *operator {
-        Operator::Block { blockty }
-        | Operator::Loop { blockty }
-        | Operator::If { blockty }
-        | Operator::Try { blockty } => blockty == wasmparser::BlockType::Type(ValType::V128),
-        Operator::TryTable { ref try_table } => {
-            try_table.ty == wasmparser::BlockType::Type(ValType::V128)
-        }
-        Operator::TypedSelect { ty } => ty == ValType::V128,
-        ref other => matches!(proposal_of(other), "simd" | "relaxed_simd"),
-    }
 }
 
 /// Notes what an operator uses.
@@ -760,6 +718,7 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         | "function_references"
         | "gc"
         | "wide_arithmetic"
+        | "threads"
         | "simd"
         | "relaxed_simd"
         | "exceptions"

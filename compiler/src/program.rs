@@ -186,6 +186,8 @@ pub struct Memory {
     pub is_64: bool,
     /// Base-two logarithm of its page size.
     pub page_log2: u32,
+    /// Several threads may use it.
+    pub shared: bool,
     /// The instance that defines it.
     pub instance: InstanceId,
 }

@@ -27,6 +27,7 @@ use std::process::{Command, ExitCode, Stdio};
 const FROM_THE_PROGRAM: &[&str] = &[
     elfin_abi::symbol::PROGRAM,
     elfin_abi::symbol::PROGRAM_MAIN,
+    elfin_abi::symbol::TRAP_MESSAGES,
     elfin_abi::symbol::POLICY,
     elfin_abi::symbol::UNWIND,
     elfin_abi::symbol::TRAP_MESSAGES,
@@ -167,7 +168,12 @@ fn build(
         .env("RUSTC", rustc)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_DIR", target)
-        .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\x1f"))
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            [RUSTFLAGS, manifest::machine_flags(machine)]
+                .concat()
+                .join("\x1f"),
+        )
         .args([
             "rustc",
             "--quiet",

@@ -25,6 +25,15 @@ pub(crate) const RUSTFLAGS: &[&str] = &[
     "-Cforce-unwind-tables=no",
 ];
 
+/// Further flags for one machine's crates.
+pub(crate) fn machine_flags(machine: &str) -> &'static [&'static str] {
+    match machine {
+        // Atomic operations are done in place; the default calls helpers of a library that is not there.
+        "aarch64" => &["-Ctarget-feature=-outline-atomics"],
+        _ => &[],
+    }
+}
+
 /// Settings that replace those of the workspace's release profile.
 pub(crate) const CONFIG: &[&str] = &[
     "profile.release.lto='fat'",

@@ -92,6 +92,22 @@ record! {
 }
 
 record! {
+    /// `filestat` of `wasi_unstable`.
+    pub struct UnstableFilestat {
+        dev: u64, ino: u64, filetype: u8, pad: [u8; 3], nlink: u32, size: u64, atim: u64, mtim: u64, ctim: u64,
+    }
+}
+
+record! {
+    /// `subscription` of `wasi_unstable`: what `tag` announces is a named clock or (its first word) a
+    /// descriptor.
+    pub struct UnstableSubscription {
+        userdata: u64, tag: u8, pad0: [u8; 7], identifier: u64, id: u32, pad1: u32, timeout: u64, precision: u64,
+        flags: u16, pad2: [u8; 6],
+    }
+}
+
+record! {
     /// witx `event`.
     pub struct Event {
         userdata: u64, error: u16, tag: u8, pad0: [u8; 5], nbytes: u64, flags: u16, pad1: [u8; 6],

@@ -214,6 +214,23 @@ pub unsafe extern "C" fn elfin_memory_grow(memory: *mut MemoryDescriptor, pages:
     }
 }
 
+/// `memory.grow` of a shared memory, which other threads may use and grow at the same time: they see the new length
+/// when its pages are there.
+///
+/// # Safety
+/// As [`elfin_memory_grow`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn elfin_shared_memory_grow(
+    memory: *mut MemoryDescriptor,
+    pages: u64,
+) -> u64 {
+    static GROWING: crate::lock::Lock = crate::lock::Lock::new();
+
+    let _held = GROWING.acquire();
+    // SAFETY: by contract.
+    unsafe { elfin_memory_grow(memory, pages) }
+}
+
 /// Makes the memory longer by `pages`, or leaves it alone.
 ///
 /// # Safety

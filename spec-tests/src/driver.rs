@@ -11,6 +11,7 @@ use elfin_compiler::program::Program;
 use elfin_compiler::{Arch, CompiledProgram, Feature, Options, Silent};
 use elfin_linker as linker;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,24 +40,28 @@ pub struct Run {
 
 /// Held while an executable is written and while a process is started: a process that begins while a file is
 /// open for writing holds it open until it runs its own program, and the file can't be run as long.
-static ALONE: Mutex<()> = Mutex::new(());
+pub(crate) static ALONE: Mutex<()> = Mutex::new(());
 
 /// How long an executable may run.
 const TIME: Duration = Duration::from_secs(60);
 
 /// How much longer under emulation.
-const EMULATED: u32 = 5;
+pub(crate) const EMULATED: u32 = 5;
 
 /// Makes the executable of a script.
 ///
 /// # Errors
 /// What the compiler or the linker says.
 pub fn build(program: &Program<'_>, options: &Options) -> Result<Vec<u8>, String> {
-    let compiled = elfin_compiler::compile_program(program, options, &Silent).map_err(|error| {
-        let place = error.place().map(ToString::to_string).unwrap_or_default();
-        format!("{error} ({place})")
-    })?;
-    link(&compiled, options.arch).map_err(|error| format!("linking: {error}"))
+    let compiled = elfin_compiler::compile_program(program, options, &Silent)
+        .map_err(|error| explain(&error))?;
+    link(&compiled, options.arch, &policy::encode([])).map_err(|error| format!("linking: {error}"))
+}
+
+/// An error of the compiler with its place.
+pub(crate) fn explain(error: &elfin_compiler::Error) -> String {
+    let place = error.place().map(ToString::to_string).unwrap_or_default();
+    format!("{error} ({place})")
 }
 
 fn runtime(arch: Arch) -> &'static [u8] {
@@ -67,7 +72,12 @@ fn runtime(arch: Arch) -> &'static [u8] {
     }
 }
 
-fn link(program: &CompiledProgram, arch: Arch) -> Result<Vec<u8>, linker::Error> {
+/// Links a compiled program with the runtime and a policy block.
+pub(crate) fn link(
+    program: &CompiledProgram,
+    arch: Arch,
+    policy: &[u8],
+) -> Result<Vec<u8>, linker::Error> {
     let inputs = [
         linker::Input {
             name: "program",
@@ -78,11 +88,10 @@ fn link(program: &CompiledProgram, arch: Arch) -> Result<Vec<u8>, linker::Error>
             data: runtime(arch),
         },
     ];
-    let policy = policy::encode([]);
     let blobs = [linker::Blob {
         section: symbol::SECTION_POLICY,
         symbol: symbol::POLICY,
-        data: &policy,
+        data: policy,
     }];
     let (base, size) = program.map.stack;
     let options = linker::Options {
@@ -108,6 +117,14 @@ fn link(program: &CompiledProgram, arch: Arch) -> Result<Vec<u8>, linker::Error>
     Ok(linker::link(&inputs, &blobs, &options)?.bytes)
 }
 
+/// Writes an executable that is to be run.
+pub(crate) fn write_executable(path: &Path, executable: &[u8]) -> Result<(), String> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    std::fs::write(path, executable)
+        .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)))
+        .map_err(|e| format!("cannot write the executable: {e}"))
+}
+
 /// Runs the executable of a script, which was made with these options.
 ///
 /// # Errors
@@ -117,12 +134,7 @@ pub fn run(executable: &[u8], options: &Options) -> Result<Run, String> {
     let native = arch.name() == std::env::consts::ARCH;
     let folder = tempfile::tempdir().map_err(|e| format!("cannot make a directory: {e}"))?;
     let path = folder.path().join("script");
-    {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        std::fs::write(&path, executable)
-            .and_then(|()| std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)))
-            .map_err(|e| format!("cannot write the executable: {e}"))?;
-    }
+    write_executable(&path, executable)?;
 
     let mut command = if native {
         Command::new(&path)

@@ -9,6 +9,8 @@
 //! - [`driver`]: program → executable → the lines that it prints
 //! - [`compare`]: what was printed against what was expected
 //! - [`report`]: tables; [`skips`]: what is not expected to work yet
+//!
+//! [`suite`] is the other judge: WASI programs with expectations beside them.
 
 pub mod compare;
 pub mod driver;
@@ -17,6 +19,7 @@ pub mod report;
 pub mod script;
 pub mod skips;
 pub mod spectest;
+pub mod suite;
 
 use elfin_compiler::{Addressing, Arch, Cpu, MemoryMode, OptLevel, Options};
 use rayon::prelude::*;

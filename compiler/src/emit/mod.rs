@@ -213,7 +213,7 @@ impl<'p> Emitter<'p> {
         }
         let (name, section, value) = match symbol {
             Symbol::Host(index) => (
-                host::HOST_FUNCTIONS[index as usize].symbol,
+                host::HOST_FUNCTIONS[index as usize].linked_symbol(&self.env.grants),
                 SymbolSection::Undefined,
                 0,
             ),

@@ -166,6 +166,14 @@ impl<'m> Linker<'m, '_> {
                 if let Some(why) = address_mismatch(found.is_64, wanted.memory64) {
                     return Some(why);
                 }
+                if found.shared != wanted.shared {
+                    let name = |shared| if shared { "shared" } else { "not shared" };
+                    return Some(format!(
+                        "it is {}, wanted is one that is {}",
+                        name(found.shared),
+                        name(wanted.shared)
+                    ));
+                }
                 let wanted_log2 = wanted.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2);
                 if found.page_log2 != wanted_log2 {
                     return Some(format!(

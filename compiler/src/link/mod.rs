@@ -200,15 +200,6 @@ impl<'m, 'o> Linker<'m, 'o> {
 
     /// Adds an instance. `later` are modules of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
-        // The back end has vectors only with the V extension, which RV64GC lacks.
-        if !self.options.cpu.has_vectors(self.options.arch)
-            && let Some(place) = &module.simd
-        {
-            return Err(Error::Unsupported {
-                feature: "simd-on-riscv64".to_owned(),
-                place: place.clone(),
-            });
-        }
         let id = InstanceId(self.program.instances.len() as u32);
         let types = self
             .canonical
@@ -345,6 +336,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 declared_maximum: ty.maximum,
                 is_64: ty.memory64,
                 page_log2: ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2),
+                shared: ty.shared,
                 instance: id,
             });
         }

@@ -561,6 +561,37 @@ mod tests {
     }
 
     #[test]
+    fn vex_operands_in_the_pool_move_along() {
+        for (instruction, behind) in [
+            (&[0xc5, 0xfb, 0x58, 0x05][..], &[][..]), // vaddsd xmm0, xmm0, [rip + …]
+            (&[0xc4, 0xe3, 0x79, 0x0b, 0x05], &[9]),  // vroundsd xmm0, xmm0, [rip + …], 9
+            (&[0x62, 0xf1, 0xfd, 0x08, 0x58, 0x05], &[]), // vaddpd xmm0, xmm0, [rip + …], EVEX
+        ] {
+            let with = |head: &[u8]| {
+                let mut code = head.to_vec();
+                code.extend_from_slice(instruction);
+                let end = code.len() + 4 + behind.len();
+                code.extend((32 - end as i32).to_le_bytes());
+                code.extend_from_slice(behind);
+                code.push(0xc3);
+                code
+            };
+            let mut code = with(&[0x0f, 0x84, 0, 0, 0, 0]); // je to the instruction
+            code.resize(32, 0);
+            code.extend(1.5_f64.to_le_bytes());
+            let mut f = function(&code);
+            optimise(&mut f, &[0, 6]);
+            let pool = f.code.len() - 8;
+            assert_eq!(pool % 16, 0);
+            let mut expected = with(&[0x74, 0]);
+            let at = 2 + instruction.len();
+            let end = expected.len() - 1;
+            expected[at..at + 4].copy_from_slice(&(pool as i32 - end as i32).to_le_bytes());
+            assert_eq!(f.code[..=end], expected);
+        }
+    }
+
+    #[test]
     fn what_is_not_understood_is_left_alone() {
         // A gap that nothing refers to.
         let code = [0xe9, 3, 0, 0, 0, 0xaa, 0xbb, 0xcc, 0xc3];

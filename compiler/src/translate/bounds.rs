@@ -126,6 +126,49 @@ impl Translator<'_, '_> {
         }
     }
 
+    /// Host address of an access of `width` bytes at `index` + `offset` that is not made by an instruction which
+    /// faults beyond the memory's length: it is compared with the length in every kind of memory.
+    pub(super) fn checked_address(
+        &mut self,
+        memory: MemoryId,
+        index: Value,
+        offset: u64,
+        width: u64,
+    ) -> Value {
+        let index = self.widen(index);
+        let start = if self.env.program.memories[memory.index()].is_64 {
+            let offset = self.iconst64(offset);
+            let code = trap_code(TrapCode::MemoryOutOfBounds);
+            self.builder.ins().uadd_overflow_trap(index, offset, code)
+        } else {
+            // At most 8 GiB: no carry.
+            self.builder.ins().iadd_imm_u(index, offset.cast_signed())
+        };
+        let width = self.iconst64(width);
+        self.guest_range(memory, start, width)
+    }
+
+    /// Traps unless `index` + `offset` is a multiple of `width`, a power of two. Where the sum would wrap, its low
+    /// bits are right all the same, and the bounds check behind this one fails.
+    pub(super) fn check_alignment(&mut self, index: Value, offset: u64, width: u64) {
+        if width == 1 {
+            return;
+        }
+        let ty = self.builder.func.dfg.value_type(index);
+        let sum = match offset % width {
+            0 => index,
+            rest => self.builder.ins().iadd_imm_u(index, rest.cast_signed()),
+        };
+        let low = self
+            .builder
+            .ins()
+            .band_imm_u(sum, (width - 1).cast_signed());
+        debug_assert_eq!(self.builder.func.dfg.value_type(low), ty);
+        self.builder
+            .ins()
+            .trapnz(low, trap_code(TrapCode::UnalignedAtomic));
+    }
+
     /// Traps unless `index` + `reach` is within a memory with 64-bit addresses.
     fn check_64(&mut self, memory: MemoryId, index: Value, reach: u64) {
         debug_assert_eq!(self.env.layout.memories[memory.index()].reservation, 0);

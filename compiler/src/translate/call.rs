@@ -289,7 +289,10 @@ impl Translator<'_, '_> {
 fn libcall_signature(libcall: Libcall) -> Signature {
     use types::{F32, F64, I32, I64};
     let (params, results): (&[_], &[_]) = match libcall {
-        Libcall::MemoryGrow => (&[I64, I64], &[I64]),
+        Libcall::MemoryGrow | Libcall::SharedMemoryGrow => (&[I64, I64], &[I64]),
+        Libcall::MemoryWait32 => (&[I64, I32, I64], &[I32]),
+        Libcall::MemoryWait64 => (&[I64, I64, I64], &[I32]),
+        Libcall::MemoryNotify => (&[I64, I32], &[I32]),
         Libcall::TableGrow => (&[I64, I64, I64], &[I64]),
         Libcall::TableFill | Libcall::Memmove => (&[I64, I64, I64], &[]),
         Libcall::Memset => (&[I64, I32, I64], &[]),
@@ -309,9 +312,9 @@ fn libcall_signature(libcall: Libcall) -> Signature {
         Libcall::PrintI64 => (&[I64], &[]),
         Libcall::PrintF32 => (&[F32], &[]),
         Libcall::PrintF64 => (&[F64], &[]),
+        Libcall::RunScript | Libcall::CheckCpu => (&[I64, I64, I64], &[]),
         Libcall::NewException => (&[I64, I64], &[I64]),
         Libcall::Throw => (&[I64], &[]),
-        Libcall::RunScript | Libcall::CheckCpu => (&[I64, I64, I64], &[]),
         Libcall::GcSetUp => (&[I64], &[]),
         Libcall::GcAllocate => (&[I64, I64], &[I64]),
     };

@@ -3,8 +3,8 @@
 //! Each structured instruction has a frame. Code after an unconditional branch is skipped until the frame that
 //! it is in ends; only the nesting is counted.
 
+use super::Translator;
 use super::exception::{Clause, LegacyTry};
-use super::{Translator, clif_type};
 use crate::module::{FuncType, ValType};
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Value};
 use wasmparser::{BlockType, BrTable};
@@ -59,7 +59,9 @@ impl Translator<'_, '_> {
     pub(super) fn block_with(&mut self, params: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in params {
-            let param = self.builder.append_block_param(block, clif_type(*ty));
+            let param = self
+                .builder
+                .append_block_param(block, self.env.clif_type(*ty));
             self.note(param, *ty);
         }
         block

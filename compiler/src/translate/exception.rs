@@ -12,7 +12,7 @@
 //! Which clause catches what is decided by [`TagId`], not by index: a tag has as many indices as modules import it.
 
 use super::control::Kind;
-use super::{Region, Translator, clif_type, trap_code};
+use super::{Region, Translator, trap_code};
 use crate::module::{RefType, ValType};
 use crate::objects::{Field, Object};
 use crate::program::TagId;
@@ -370,7 +370,7 @@ impl<'p> Translator<'p, '_> {
             .map(|(ty, offset)| {
                 self.builder
                     .ins()
-                    .load(clif_type(*ty), flags, exception, offset)
+                    .load(self.env.clif_type(*ty), flags, exception, offset)
             })
             .collect()
     }

@@ -51,14 +51,14 @@ pub fn main_function(
         t.call_libcall(Libcall::CheckCpu, &[features, name, len]);
     }
     for (position, setup) in (0..).zip(Setup::ALL) {
-        let needed = env
+        let used = env
             .program
             .host_functions
             .iter()
             .zip(&env.usage.host_used)
             .any(|(host, used)| *used && host.function().setup.contains(setup));
         let throws = env.usage.throws && !env.usage.allocates && *setup == Setup::Exceptions;
-        if needed || throws {
+        if setup.is_needed(used, &env.grants) || throws {
             t.call_setup(position);
         }
     }

@@ -13,7 +13,7 @@ impl Translator<'_, '_> {
     }
 
     /// The memory that an access goes to.
-    fn accessed(&self, memarg: &MemArg) -> MemoryId {
+    pub(super) fn accessed(&self, memarg: &MemArg) -> MemoryId {
         match memarg.target {
             MemArgTarget::Memory(index) => self.memory(index),
             other => unreachable!("parsed: an access of {other:?} was refused"),
@@ -80,8 +80,12 @@ impl Translator<'_, '_> {
 
     pub(super) fn memory_size(&mut self, index: u32) {
         let memory = self.memory(index);
-        let length = self.memory_length(memory);
         let info = &self.env.program.memories[memory.index()];
+        let length = if info.shared {
+            self.shared_length(memory)
+        } else {
+            self.memory_length(memory)
+        };
         let pages = self
             .builder
             .ins()
@@ -95,8 +99,13 @@ impl Translator<'_, '_> {
         let pages = self.widen(pages);
         let descriptor = self.env.layout.memories[memory.index()].descriptor;
         let descriptor = self.state_address(descriptor);
-        let old = self.call_libcall(Libcall::MemoryGrow, &[descriptor, pages]);
-        let is_64 = self.env.program.memories[memory.index()].is_64;
-        self.push_address(old[0], is_64);
+        let info = &self.env.program.memories[memory.index()];
+        let libcall = if info.shared {
+            Libcall::SharedMemoryGrow
+        } else {
+            Libcall::MemoryGrow
+        };
+        let old = self.call_libcall(libcall, &[descriptor, pages]);
+        self.push_address(old[0], info.is_64);
     }
 }

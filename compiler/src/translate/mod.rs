@@ -4,6 +4,7 @@
 //! (what is constant, where things lie) and takes none. Rooms: `operator` dispatches, one file for each
 //! family of operators, `bounds` alone turns guest addresses into host addresses.
 
+mod atomic;
 mod bounds;
 mod bulk;
 mod call;
@@ -16,6 +17,7 @@ mod memory;
 mod numeric;
 mod operator;
 mod reference;
+mod rounding;
 mod simd;
 mod stack;
 mod state;
@@ -41,6 +43,7 @@ use std::collections::HashMap;
 
 pub use glue::{action_glue, host_glue, main_function, unknown_glue};
 pub(crate) use reference::reference_symbol;
+pub(crate) use simd::find_vector;
 
 /// What every translation reads.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +58,10 @@ pub struct Env<'p> {
     pub arch: Arch,
     /// What may be used beyond its baseline.
     pub cpu: Cpu,
+    /// Prefer smaller code to faster.
+    pub small: bool,
+    /// What the policy grants.
+    pub grants: elfin_abi::host::Grants,
 }
 
 impl Env<'_> {
@@ -77,25 +84,36 @@ impl Env<'_> {
         if self.layout.addressing == Addressing::Context {
             signature.params.push(AbiParam::new(types::I64));
         }
-        signature
-            .params
-            .extend(ty.params().iter().map(|ty| AbiParam::new(clif_type(*ty))));
-        signature
-            .returns
-            .extend(ty.results().iter().map(|ty| AbiParam::new(clif_type(*ty))));
+        signature.params.extend(
+            ty.params()
+                .iter()
+                .map(|ty| AbiParam::new(self.clif_type(*ty))),
+        );
+        signature.returns.extend(
+            ty.results()
+                .iter()
+                .map(|ty| AbiParam::new(self.clif_type(*ty))),
+        );
         signature
     }
-}
 
-/// The CLIF type of a value type. References are 64-bit words, vectors are seen as bytes.
-fn clif_type(ty: ValType) -> Type {
-    match ty {
-        ValType::I32 => types::I32,
-        ValType::I64 => types::I64,
-        ValType::F32 => types::F32,
-        ValType::F64 => types::F64,
-        ValType::V128 => types::I8X16,
-        ValType::Ref(_) => types::I64,
+    /// Whether the back end has vectors. Without, a v128 is two words, and no value may be a vector.
+    #[must_use]
+    pub const fn has_vectors(&self) -> bool {
+        self.cpu.has_vectors(self.arch)
+    }
+
+    /// The CLIF type of a value type. References are 64-bit words, vectors are seen as bytes where there are any.
+    fn clif_type(&self, ty: ValType) -> Type {
+        match ty {
+            ValType::I32 => types::I32,
+            ValType::I64 => types::I64,
+            ValType::F32 => types::F32,
+            ValType::F64 => types::F64,
+            ValType::V128 if self.has_vectors() => types::I8X16,
+            ValType::V128 => simd::TWO_WORDS,
+            ValType::Ref(_) => types::I64,
+        }
     }
 }
 
@@ -195,6 +213,10 @@ struct Translator<'p, 'f> {
     tries: Vec<usize>,
     clauses_walked: usize,
     handlers_listed: usize,
+    /// Stack space for the expected value of a compare-and-exchange, where it goes through one.
+    expected: Option<ir::StackSlot>,
+    /// The words of vectors that were taken apart, and in which block.
+    words: HashMap<Value, (ir::Block, [Value; 2])>,
 }
 
 impl<'p, 'f> Translator<'p, 'f> {
@@ -223,6 +245,8 @@ impl<'p, 'f> Translator<'p, 'f> {
             tries: Vec::new(),
             clauses_walked: 0,
             handlers_listed: 0,
+            expected: None,
+            words: HashMap::new(),
         };
         translator.name_frame_region();
         translator
@@ -373,7 +397,7 @@ impl Translator<'_, '_> {
         if count == 0 {
             return;
         }
-        let clif = clif_type(ty);
+        let clif = self.env.clif_type(ty);
         let zero = match ty {
             ValType::F32 => self.builder.ins().f32const(0.0),
             ValType::F64 => self.builder.ins().f64const(0.0),
@@ -386,7 +410,7 @@ impl Translator<'_, '_> {
     }
 
     fn declare_local(&mut self, ty: ValType, value: Value) {
-        let variable = self.builder.declare_var(clif_type(ty));
+        let variable = self.builder.declare_var(self.env.clif_type(ty));
         if self.env.is_traced(ty) {
             self.builder.declare_var_needs_stack_map(variable);
         }

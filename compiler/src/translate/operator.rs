@@ -1,6 +1,7 @@
 //! Dispatch: one arm for each operator, which delegates to the room of its family.
 
 use super::Translator;
+use super::rounding::Rounding;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, types};
 use elfin_abi::trap::TrapCode;
@@ -176,10 +177,10 @@ impl Translator<'_, '_> {
 
             Operator::F32Abs | Operator::F64Abs => self.unary(|b, a| b.fabs(a)),
             Operator::F32Neg | Operator::F64Neg => self.unary(|b, a| b.fneg(a)),
-            Operator::F32Ceil | Operator::F64Ceil => self.unary(|b, a| b.ceil(a)),
-            Operator::F32Floor | Operator::F64Floor => self.unary(|b, a| b.floor(a)),
-            Operator::F32Trunc | Operator::F64Trunc => self.unary(|b, a| b.trunc(a)),
-            Operator::F32Nearest | Operator::F64Nearest => self.unary(|b, a| b.nearest(a)),
+            Operator::F32Ceil | Operator::F64Ceil => self.round(Rounding::Ceil),
+            Operator::F32Floor | Operator::F64Floor => self.round(Rounding::Floor),
+            Operator::F32Trunc | Operator::F64Trunc => self.round(Rounding::Trunc),
+            Operator::F32Nearest | Operator::F64Nearest => self.round(Rounding::Nearest),
             Operator::F32Sqrt | Operator::F64Sqrt => self.unary(|b, a| b.sqrt(a)),
             Operator::F32Add | Operator::F64Add => self.binary(|b, x, y| b.fadd(x, y)),
             Operator::F32Sub | Operator::F64Sub => self.binary(|b, x, y| b.fsub(x, y)),
@@ -251,6 +252,7 @@ impl Translator<'_, '_> {
             Operator::I64MulWideS => self.multiply_128(true),
             Operator::I64MulWideU => self.multiply_128(false),
 
+            ref other if self.atomic_operator(other) => {}
             ref other => return self.object_operator(other),
         }
         Ok(())

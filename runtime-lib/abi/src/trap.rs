@@ -69,6 +69,8 @@ trap_codes! {
     ArrayOutOfBounds = 19, "out of bounds array access";
     /// The garbage-collected heap has no room left.
     GcHeapExhausted = 20, "garbage-collected heap exhausted";
+    /// `memory.atomic.wait` on a memory that is not shared.
+    ExpectedSharedMemory = 21, "expected shared memory";
 }
 
 /// The messages of a program's traps, as bytes in its read-only data: for each code from 1 on, and for 0 before

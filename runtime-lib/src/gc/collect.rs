@@ -45,9 +45,10 @@ pub unsafe fn allocate(
     let mut collector = Collector { program, free: to };
     // SAFETY: by contract.
     unsafe {
-        roots::visit(program, header, fp, return_address, &mut collector);
+        let stack = roots::visit(program, header, fp, return_address, &mut collector);
         collector.scan(to);
-        space.switch(heap, used, collector.free - to, bytes)
+        let live = collector.free - to;
+        space.switch(heap, used, live, live.max(stack), bytes)
     }
 }
 
@@ -165,5 +166,170 @@ unsafe fn copy_words(to: u64, from: u64, size: u64) {
             ((to + at) as *mut u64).write_volatile(word);
         }
         at += 8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::LARGEST_PAGE;
+    use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use elfin_abi::gc::{ChunkFrames, HOST, I31, Safepoint};
+    use elfin_abi::program::TextChunk;
+    use rustix::mm::{MapFlags, ProtFlags};
+
+    /// Where this test has its heap.
+    const BASE: u64 = 0x3000_0000;
+    const HALF: u64 = 256 * LARGEST_PAGE;
+    /// The numbers of the types: a struct with references at 4 and 8, an array of references, one of bytes.
+    const PAIR: u32 = 5;
+    const REFERENCES: u32 = 6;
+    const BYTES: u32 = 7;
+
+    fn word(address: u64) -> u32 {
+        // SAFETY: an address in the heap of this test.
+        unsafe { *(address as *const u32) }
+    }
+
+    /// Puts an object where there is room.
+    fn make(heap: &mut Heap, words: &[u32]) -> u64 {
+        let object = heap.next;
+        for (at, value) in (object..).step_by(4).zip(words) {
+            // SAFETY: likewise.
+            unsafe { *(at as *mut u32) = *value };
+        }
+        heap.next += (words.len() as u64 * 4).next_multiple_of(8);
+        object
+    }
+
+    #[test]
+    fn what_lives_moves_and_keeps_its_shape() {
+        let free = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
+        // SAFETY: replaces nothing.
+        let mapped = unsafe {
+            let len = 2 * HALF as usize;
+            rustix::mm::mmap_anonymous(BASE as *mut _, len, ProtFlags::empty(), free)
+        };
+        assert_eq!(mapped.expect("address space") as u64, BASE);
+
+        let types = [
+            Type {
+                size: 16,
+                first: 0,
+                count: 2,
+            },
+            Type {
+                size: Type::ARRAY | 2,
+                first: 0,
+                count: 1,
+            },
+            Type {
+                size: Type::ARRAY,
+                first: 0,
+                count: 0,
+            },
+        ];
+        let mut heap = Heap { next: 0, limit: 0 };
+        let globals: [AtomicU64; 3] = Default::default();
+        let table: [AtomicU64; 4] = Default::default();
+        let descriptor = [table.as_ptr() as u64, 4];
+        let words = [
+            globals[0].as_ptr() as u64,
+            globals[1].as_ptr() as u64,
+            globals[2].as_ptr() as u64,
+        ];
+        let lists = [descriptor.as_ptr() as u64];
+        let chunk = TextChunk {
+            start: 0x1000,
+            size: 0x100,
+            first_function: 0,
+            function_count: 0,
+            first_trap: 0,
+            trap_count: 0,
+            reserved: 0,
+        };
+        // Two frames: the inner one without references, the outer one with one 16 bytes below its record.
+        let stack: [AtomicU64; 16] = Default::default();
+        let top = stack.as_ptr() as u64;
+        for (at, value) in [(2, top + 64), (3, 0x1100), (9, 0x7777_0000)] {
+            stack[at].store(value, Relaxed);
+        }
+        let header = ProgramHeader {
+            chunks: &raw const chunk as u64,
+            chunk_count: 1,
+            ..*crate::program::program().header()
+        };
+        let program = Program {
+            heap: 0,
+            base: BASE,
+            half: HALF,
+            max: HALF - LARGEST_PAGE,
+            stress: 0,
+            types: types.as_ptr() as u64,
+            first_type: PAIR.into(),
+            references: [4_u32, 8].as_ptr() as u64,
+            words: words.as_ptr() as u64,
+            word_count: 3,
+            lists: lists.as_ptr() as u64,
+            list_count: 1,
+            chunks: &raw const *&ChunkFrames { first: 0, count: 1 } as u64,
+            safepoints: &raw const *&Safepoint {
+                offset: 0x100,
+                frame: 1,
+            } as u64,
+            frames: [0_u32, 1, 16].as_ptr() as u64,
+        };
+        let space = Space::new(&program);
+        // SAFETY: the range is this test's own.
+        unsafe { space.begin(&mut heap) };
+        assert_eq!(heap.next, BASE);
+        assert!(heap.limit > BASE);
+
+        let bytes = make(&mut heap, &[BYTES, 5, 0x0403_0201, 5]);
+        make(&mut heap, &[PAIR, 0, 0, 0]); // garbage
+        let i31 = (9 << 1 | I31) as u32;
+        let host = (3 << 2 | HOST) as u32;
+        // A pair that refers to itself and to the bytes, and an array of it, of values, and of null.
+        let next = heap.next as u32;
+        let pair = make(&mut heap, &[PAIR, next, bytes as u32, 77]);
+        let array = make(&mut heap, &[REFERENCES, 4, pair as u32, i31, host, 0]);
+        let in_frame = make(&mut heap, &[PAIR, 0, array as u32, 0]);
+        globals[0].store(array, Relaxed);
+        globals[1].store(host.into(), Relaxed);
+        table[2].store(pair, Relaxed);
+        stack[6].store(in_frame, Relaxed);
+        let ask = |heap: &mut Heap, bytes| {
+            // SAFETY: everything is as the collector wants it.
+            unsafe { allocate(&program, heap, &header, bytes, top + 16, 0x1050) }
+        };
+
+        let room = ask(&mut heap, 64);
+        assert_eq!(room, heap.next);
+        assert_eq!(room, BASE + HALF + 16 + 16 + 24 + 16);
+        let load = |word: &AtomicU64| word.load(Relaxed);
+        assert_eq!((load(&globals[1]), load(&globals[2])), (host.into(), 0));
+        let (array, pair, in_frame) = (load(&globals[0]), load(&table[2]), load(&stack[6]));
+        assert!([array, pair, in_frame].iter().all(|at| *at >= BASE + HALF));
+        assert_eq!([word(array), word(array + 4)], [REFERENCES, 4]);
+        assert_eq!([word(array + 8), word(array + 12)], [pair as u32, i31]);
+        assert_eq!([word(array + 16), word(array + 20)], [host, 0]);
+        assert_eq!(
+            [word(pair), word(pair + 4), word(pair + 12)],
+            [PAIR, pair as u32, 77]
+        );
+        let bytes = u64::from(word(pair + 8));
+        assert_eq!(
+            [word(bytes), word(bytes + 4), word(bytes + 8)],
+            [BYTES, 5, 0x0403_0201]
+        );
+        assert_eq!(word(in_frame + 8), array as u32);
+
+        // Nothing refers to anything: everything is room, up to the most that there may be.
+        for root in globals.iter().chain([&table[2], &stack[6]]) {
+            root.store(0, Relaxed);
+        }
+        assert_eq!(ask(&mut heap, program.max), BASE);
+        assert_eq!(heap.limit, BASE + program.max);
+        assert_eq!(ask(&mut heap, program.max + 8), 0);
     }
 }

@@ -9,7 +9,7 @@ use super::collect::Collector;
 use elfin_abi::gc::{ChunkFrames, Program, Safepoint};
 use elfin_abi::program::{ProgramHeader, TextChunk};
 
-/// Visits every root.
+/// Visits every root. Returns how many bytes of the stack were looked through.
 ///
 /// # Safety
 /// See [`super`].
@@ -20,7 +20,7 @@ pub(super) unsafe fn visit(
     fp: u64,
     return_address: u64,
     collector: &mut Collector<'_>,
-) {
+) -> u64 {
     // SAFETY: by contract.
     unsafe {
         let words = program.words as *const *mut u64;
@@ -34,7 +34,7 @@ pub(super) unsafe fn visit(
                 collector.visit((base as *mut u64).add(word));
             }
         }
-        frames(program, header, fp, return_address, collector);
+        frames(program, header, fp, return_address, collector)
     }
 }
 
@@ -46,7 +46,8 @@ unsafe fn frames(
     mut fp: u64,
     mut return_address: u64,
     collector: &mut Collector<'_>,
-) {
+) -> u64 {
+    let (first, mut last) = (fp, fp);
     // SAFETY: generated code keeps frame records, and only its frames are looked into.
     while let Some(frame) = unsafe { find(program, header, return_address) } {
         // SAFETY: likewise; the compiler's list of this frame.
@@ -57,9 +58,11 @@ unsafe fn frames(
                 collector.visit(word as *mut u64);
             }
             return_address = *((fp + 8) as *const u64);
+            last = fp;
             fp = *(fp as *const u64);
         }
     }
+    last - first
 }
 
 /// Where the list of a frame begins, by the return address into it; a list without entries if there are no

@@ -103,13 +103,20 @@ impl<'a> Space<'a> {
         true
     }
 
-    /// Goes over to the other half, which holds `live` bytes of objects; the old one held `used`. Returns the
-    /// address of `bytes` bytes, or 0 if there is no room for them.
+    /// Goes over to the other half, which holds `live` bytes of objects; the old one held `used`, and `work` bytes were
+    /// looked through. Returns the address of `bytes` bytes, or 0 if there is no room for them.
     ///
     /// # Safety
     /// All that lives is in the other half, and nothing refers to the old one.
     #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc"))]
-    pub unsafe fn switch(&self, heap: &mut Heap, used: u64, live: u64, bytes: u64) -> u64 {
+    pub unsafe fn switch(
+        &self,
+        heap: &mut Heap,
+        used: u64,
+        live: u64,
+        work: u64,
+        bytes: u64,
+    ) -> u64 {
         let old = self.current();
         let half = 1 - old;
         CURRENT.store(half as u64, Relaxed);
@@ -127,9 +134,11 @@ impl<'a> Space<'a> {
             // SAFETY: likewise.
             unsafe { kernel::forbid(self.base(old), mapped) };
         }
-        // What lives is copied once for as much again that is allocated.
+        // What a collection looks through it does once for twice as much that is allocated.
         let needed = live.saturating_add(bytes);
-        let wanted = needed.saturating_add(live.max(ROOM)).min(self.program.max);
+        let wanted = needed
+            .saturating_add((2 * work).max(ROOM))
+            .min(self.program.max);
         // SAFETY: the range is claimed.
         if needed > self.program.max || !unsafe { self.map(half, wanted) } {
             return 0;

@@ -106,6 +106,7 @@ impl Translator<'_, '_> {
         address: Value,
         offset: i32,
     ) -> Value {
+        let env = self.env;
         let ins = self.builder.ins();
         match storage.ty {
             StorageType::I8 if signed => ins.sload8(types::I32, flags, address, offset),
@@ -122,7 +123,7 @@ impl Translator<'_, '_> {
                 self.note(wide, ty);
                 wide
             }
-            StorageType::Val(ty) => ins.load(super::clif_type(ty), flags, address, offset),
+            StorageType::Val(ty) => ins.load(env.clif_type(ty), flags, address, offset),
         }
     }
 

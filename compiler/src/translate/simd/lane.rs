@@ -179,7 +179,7 @@ impl Translator<'_, '_> {
     }
 
     /// Address of the function's scratch space.
-    fn scratch(&mut self) -> Value {
+    pub(super) fn scratch(&mut self) -> Value {
         let slot = match self.scratch {
             Some(slot) => slot,
             None => {
@@ -192,7 +192,7 @@ impl Translator<'_, '_> {
         self.builder.ins().stack_addr(I64, slot, 0)
     }
 
-    fn scratch_flags(&mut self) -> MemFlagsData {
+    pub(super) fn scratch_flags(&mut self) -> MemFlagsData {
         let region = self.region(Region::Scratch);
         MemFlagsData::new()
             .with_notrap()
