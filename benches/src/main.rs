@@ -13,6 +13,7 @@ mod compile;
 mod corpus;
 mod determinism;
 mod error;
+mod exceptions;
 mod execute;
 mod files;
 mod memory;
@@ -51,7 +52,7 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
 
-    /// Rounds of pairs (execute, calls and files 9, compile 7, memory 3, startup 1000).
+    /// Rounds of pairs (execute, calls and files 9, compile 7, exceptions 5, memory 3, startup 1000).
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
 
@@ -88,6 +89,8 @@ enum Question {
     Size,
     /// Peak memory of running programs, against wasmtime.
     Memory,
+    /// Throwing and catching, against wasmtime; and a `try_table` in which nothing is thrown.
+    Exceptions,
     /// CPU time of walking through many files and reading a large one, against wasmtime.
     Files,
     /// The same bytes from several builds, for every module and target.
@@ -131,6 +134,7 @@ fn run(options: Options) -> Result<bool> {
         Question::Compile => compile::measure(&bench)?,
         Question::Size => size::measure(&bench)?,
         Question::Memory => memory::measure(&bench)?,
+        Question::Exceptions => exceptions::measure(&bench)?,
         Question::Files => files::measure(&bench)?,
         Question::Determinism => determinism::measure(&bench)?,
     };

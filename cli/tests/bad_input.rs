@@ -515,6 +515,34 @@ fn a_million_nested_blocks() {
     refused(&start(|_| {}, &function), &["limit exceeded", "function 0"]);
 }
 
+/// `count` nested `try_table`s, each with a clause for a tag of its own, around `calls` calls.
+fn clauses_around_calls(count: usize, calls: usize) -> Vec<u8> {
+    let tags = "(tag)".repeat(count);
+    let open: String = (0..count)
+        .map(|tag| format!("(block (try_table (catch {tag} 0) "))
+        .collect();
+    let calls = "(call 1)".repeat(calls);
+    let close = "))".repeat(count);
+    let text = format!(
+        r#"(module {tags} (func (export "_start") {open}{calls}{close}) (func (throw 0)))"#
+    );
+    text.into_bytes()
+}
+
+#[test]
+fn calls_inside_thousands_of_clauses() {
+    let (ran, _) = runs(&clauses_around_calls(1000, 10));
+    ran.expect_code(0);
+    refused(
+        &clauses_around_calls(1000, 2000),
+        &["limit exceeded: the calls of the function have too many exception handlers"],
+    );
+    refused(
+        &clauses_around_calls(8000, 40_000),
+        &["too many exception handlers"],
+    );
+}
+
 #[test]
 fn deeply_nested_text() {
     for text in [

@@ -181,8 +181,14 @@ impl Translator<'_, '_> {
                 frame.exit_used = true;
             }
             Kind::Loop { header } => self.builder.seal_block(header),
-            Kind::TryTable(clauses) => self.landing_pads(&clauses),
-            Kind::Block | Kind::Else | Kind::Try(_) => {}
+            Kind::TryTable(clauses) => {
+                self.tries.pop();
+                self.landing_pads(&clauses);
+            }
+            Kind::Try(_) => {
+                self.tries.pop();
+            }
+            Kind::Block | Kind::Else => {}
         }
         self.stack.truncate(frame.height);
         self.builder.seal_block(frame.exit);

@@ -23,7 +23,13 @@ use cranelift_codegen::ir::{
 use elfin_abi::exception::Exception;
 use elfin_abi::host::Libcall;
 use elfin_abi::trap::TrapCode;
+use std::collections::HashSet;
 use wasmparser::{BlockType, Catch, FunctionBody, Operator, TryTable};
+
+/// Most handlers of all calls of a function together, and most clauses that are looked at to find them. A call inside
+/// thousands of clauses has thousands of handlers.
+const MAX_HANDLERS: usize = 1 << 20;
+const MAX_CLAUSES_WALKED: usize = 1 << 24;
 
 /// A tag (`None`: any) and the landing pad for it.
 pub(super) type Handler = (Option<TagId>, Block);
@@ -175,6 +181,7 @@ impl<'p> Translator<'p, '_> {
                 }
             })
             .collect();
+        self.tries.push(self.control.len());
         self.push_frame(Kind::TryTable(clauses), exit, params.len(), results.len());
     }
 
@@ -199,6 +206,7 @@ impl<'p> Translator<'p, '_> {
             begun: 0,
             caught: None,
         };
+        self.tries.push(self.control.len());
         self.push_frame(Kind::Try(legacy), exit, params.len(), results.len());
     }
 
@@ -373,15 +381,18 @@ impl<'p> Translator<'p, '_> {
         &mut self,
         mut visit: impl FnMut(&mut Self, usize, usize, Option<TagId>) -> bool,
     ) {
-        let mut next = self.control.len();
-        while let Some(at) = next.checked_sub(1) {
-            next = at;
+        // Frames from here on are passed over.
+        let mut end = self.control.len();
+        for position in (0..self.tries.len()).rev() {
+            let at = self.tries[position];
+            if at >= end {
+                continue;
+            }
             let tags: Vec<Option<TagId>> = match &self.control[at].kind {
                 Kind::TryTable(clauses) => clauses.iter().map(|c| c.tag).collect(),
                 Kind::Try(legacy) => {
                     if let Some(depth) = legacy.delegate {
-                        // What lies between is passed over.
-                        next = at - depth as usize;
+                        end = at - depth as usize;
                     }
                     if legacy.begun > 0 {
                         continue;
@@ -390,12 +401,21 @@ impl<'p> Translator<'p, '_> {
                 }
                 _ => continue,
             };
+            self.clauses_walked += 1 + tags.len();
+            if self.has_too_many_handlers() {
+                return;
+            }
             for (clause, tag) in tags.into_iter().enumerate() {
                 if visit(self, at, clause, tag) {
                     return;
                 }
             }
         }
+    }
+
+    /// The function is refused: to go on would take for ever, or all memory there is.
+    pub(super) fn has_too_many_handlers(&self) -> bool {
+        self.clauses_walked > MAX_CLAUSES_WALKED || self.handlers_listed > MAX_HANDLERS
     }
 
     /// The clause of this function that catches an exception of `tag` thrown here: frame and position.
@@ -413,16 +433,18 @@ impl<'p> Translator<'p, '_> {
     /// The handlers for what is called here; none when nothing throws.
     pub(super) fn handlers(&mut self) -> Vec<Handler> {
         let mut handlers: Vec<Handler> = Vec::new();
-        if !self.env.usage.throws {
+        if !self.env.usage.throws || self.tries.is_empty() {
             return handlers;
         }
+        let mut seen = HashSet::new();
         self.walk_clauses(|t, at, clause, tag| {
-            if handlers.iter().all(|(seen, _)| *seen != tag) {
+            if seen.insert(tag) {
                 let pad = t.pad(at, clause);
                 handlers.push((tag, pad));
             }
             tag.is_none()
         });
+        self.handlers_listed += handlers.len();
         handlers
     }
 

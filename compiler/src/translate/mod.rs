@@ -209,6 +209,10 @@ struct Translator<'p, 'f> {
     /// The clauses of every legacy `try` of the body, in order, and how many of them were met.
     legacy_tries: Vec<exception::LegacyShape>,
     next_legacy_try: usize,
+    /// The frames that have clauses, by position in the control stack.
+    tries: Vec<usize>,
+    clauses_walked: usize,
+    handlers_listed: usize,
     /// Stack space for the expected value of a compare-and-exchange, where it goes through one.
     expected: Option<ir::StackSlot>,
     /// The words of vectors that were taken apart, and in which block.
@@ -238,6 +242,9 @@ impl<'p, 'f> Translator<'p, 'f> {
             scratch: None,
             legacy_tries: Vec::new(),
             next_legacy_try: 0,
+            tries: Vec::new(),
+            clauses_walked: 0,
+            handlers_listed: 0,
             expected: None,
             words: HashMap::new(),
         };
@@ -364,6 +371,12 @@ pub fn translate(
                 feature,
                 place: module.function_place(function.index, Some(offset)),
             })?;
+        if t.has_too_many_handlers() {
+            return Err(Error::LimitExceeded {
+                message: "the calls of the function have too many exception handlers".to_owned(),
+                place: module.function_place(function.index, Some(offset)),
+            });
+        }
     }
     t.builder.seal_all_blocks();
     let config = ir_config();

@@ -249,6 +249,7 @@ mod program {
     struct Shared(UnsafeCell<Arena>);
     // SAFETY: one thread throws.
     unsafe impl Sync for Shared {}
+    #[unsafe(link_section = ".data.elfin_arena")]
     static ARENA: Shared = Shared(UnsafeCell::new(Arena::new(0)));
 
     /// Maps the arena.

@@ -7,8 +7,8 @@
 //! function's own end would have done. Nothing on the stack is changed before the handler is found, so that an
 //! uncaught exception still has the backtrace of its throw.
 //!
-//! Functions are in sections of their own, from which the compiler takes no parts for sharing: executables that throw
-//! nothing do not change by a byte.
+//! Functions and statics are in sections of their own, from which the compiler takes no parts for sharing: executables
+//! that throw nothing do not change by a byte.
 //!
 //! # Safety
 //! Generated code throws, so that every frame from the throw on is one of generated code, up to that of the program's
@@ -27,6 +27,7 @@ use elfin_abi::exception::{
 use elfin_abi::program::{FuncRecord, TextChunk};
 
 /// For scripts: `extern "C" fn() -> !`, called in place of ending the process when nothing catches an exception.
+#[cfg_attr(feature = "freestanding", unsafe(link_section = ".bss.elfin_uncaught"))]
 pub static UNCAUGHT: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The registers with which a function goes on. The arch files know the order.

@@ -1,0 +1,83 @@
+//! Question: what does an exception cost?
+//!
+//! Throwing and catching across one frame and across ten, against wasmtime; and a call inside a `try_table` that never
+//! throws against the same call without one, both built by elfin. The modules are in `exceptions/`.
+
+use std::process::{Command, Stdio};
+
+use crate::corpus::{Program, project_root};
+use crate::error::{Error, Result};
+use crate::execute;
+use crate::report::{Cell, Figure, Report};
+use crate::statistics::median;
+use crate::{Bench, process};
+
+const ROUNDS: usize = 5;
+const THROW_LIMIT: f64 = 0.5;
+const QUIET_LIMIT: f64 = 1.02;
+
+/// Runs all four.
+pub(crate) fn measure(bench: &Bench) -> Result<Report> {
+    let folder = tempfile::tempdir().map_err(|e| Error::new(format!("no scratch folder: {e}")))?;
+    process::pin(bench.cpu)?;
+    let rounds = bench.rounds.unwrap_or(ROUNDS);
+    let mut report = Report::new("exceptions", &["program", "elfin", "peer", "ratio"]);
+    for (name, frames) in [("throw-1", "one frame"), ("throw-10", "ten frames")] {
+        let pairs = execute::measure_guest(&bench.tools, &program(name), folder.path(), rounds)?;
+        let ours = pairs.iter().map(|pair| pair.ours.user.as_secs_f64());
+        let theirs = pairs.iter().map(|pair| pair.theirs.user.as_secs_f64());
+        let ratios = ours
+            .clone()
+            .zip(theirs.clone())
+            .map(|(ours, theirs)| ours / theirs);
+        let ratio = median(ratios);
+        report.rows.push(vec![
+            name.into(),
+            Cell::Seconds(median(ours)),
+            Cell::Seconds(median(theirs)),
+            Cell::Ratio(ratio),
+        ]);
+        let what = format!("user CPU time / wasmtime, thrown across {frames}");
+        report.figures.push(Figure::new(&what, ratio, THROW_LIMIT));
+    }
+
+    let mut once = Vec::new();
+    for name in ["quiet", "plain"] {
+        let executable = folder.path().join(name);
+        bench.tools.build_ours(&program(name), None, &executable)?;
+        once.push(move || {
+            let mut command = Command::new(&executable);
+            let usage = process::run(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
+            Ok::<f64, Error>(usage.user.as_secs_f64())
+        });
+    }
+    let mut pairs = Vec::with_capacity(rounds);
+    for round in 0..rounds {
+        // Who goes first alternates.
+        let first = once[round % 2]()?;
+        let second = once[(round + 1) % 2]()?;
+        pairs.push(if round % 2 == 0 {
+            (first, second)
+        } else {
+            (second, first)
+        });
+    }
+    let ratio = median(pairs.iter().map(|(quiet, plain)| quiet / plain));
+    report.rows.push(vec![
+        "quiet".into(),
+        Cell::Seconds(median(pairs.iter().map(|(quiet, _)| *quiet))),
+        Cell::Seconds(median(pairs.iter().map(|(_, plain)| *plain))),
+        Cell::Ratio(ratio),
+    ]);
+    let what = "user CPU time / without try_table, nothing thrown";
+    report.figures.push(Figure::new(what, ratio, QUIET_LIMIT));
+    Ok(report)
+}
+
+fn program(name: &str) -> Program {
+    Program {
+        name: name.to_owned(),
+        path: project_root().join(format!("benches/exceptions/{name}.wat")),
+        build: Vec::new(),
+    }
+}
