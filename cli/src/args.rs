@@ -187,6 +187,11 @@ pub(crate) struct ProgramArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_stack: Option<u64>,
 
+    /// Most threads that the program may have at a time beside its first; each has a stack of --max-stack
+    /// [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_threads: Option<u32>,
+
     /// How memory accesses are kept inside: by 8 GiB of reserved address space around each memory, or
     /// by explicit checks, for machines and limits that refuse such a reservation
     #[arg(long, value_name = "HOW", default_value = "guarded")]

@@ -255,6 +255,7 @@ fn plan_program(input: Input, args: ProgramArgs) -> Result<ProgramPlan> {
     if let Some(max_stack) = args.max_stack {
         options.max_stack = max_stack;
     }
+    options.max_threads = args.max_threads;
     options.invoke = args.invoke;
     Ok(ProgramPlan {
         input,

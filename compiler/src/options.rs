@@ -92,8 +92,11 @@ pub struct Options {
     pub addressing: Addressing,
     /// Upper limit of every linear memory, in bytes.
     pub max_memory: Option<u64>,
-    /// Size of the guest's stack in bytes; rounded up to 64 KiB.
+    /// Size of the guest's stack in bytes, and of each thread's; rounded up to 64 KiB.
     pub max_stack: u64,
+    /// Most threads at a time beside the first; without it [`DEFAULT_MAX_THREADS`], or as many as the address space
+    /// has room for.
+    pub max_threads: Option<u32>,
     /// What to do with unknown imports.
     pub unknown_imports: UnknownImports,
     /// Export of the main module to call after instantiation, instead of `_start`.
@@ -102,6 +105,9 @@ pub struct Options {
 
 /// Stack size when nothing is said: 8 MiB, as the main thread of a native process.
 pub const DEFAULT_MAX_STACK: u64 = 8 << 20;
+
+/// Most threads when nothing is said.
+pub const DEFAULT_MAX_THREADS: u32 = 1024;
 
 impl Options {
     /// The defaults for `arch`.
@@ -114,6 +120,7 @@ impl Options {
             addressing: Addressing::default(),
             max_memory: None,
             max_stack: DEFAULT_MAX_STACK,
+            max_threads: None,
             unknown_imports: UnknownImports::default(),
             invoke: None,
         }

@@ -33,6 +33,10 @@ pub enum Symbol {
     InvokeName,
     /// The program's main function.
     Main,
+    /// The function that a thread begins with.
+    ThreadStart,
+    /// What a thread's own state begins with.
+    ThreadTemplate,
     /// An action of a script.
     Action(u32),
     /// The records of a script's actions.
@@ -76,6 +80,8 @@ impl Symbol {
             Symbol::Main => (11, 0),
             Symbol::Action(index) => (12, index),
             Symbol::Script => (13, 0),
+            Symbol::ThreadStart => (14, 0),
+            Symbol::ThreadTemplate => (15, 0),
         };
         UserExternalName { namespace, index }
     }
@@ -102,6 +108,8 @@ impl Symbol {
             11 => Symbol::Main,
             12 => Symbol::Action(index),
             13 => Symbol::Script,
+            14 => Symbol::ThreadStart,
+            15 => Symbol::ThreadTemplate,
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }

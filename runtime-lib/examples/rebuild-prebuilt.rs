@@ -28,6 +28,7 @@ const FROM_THE_PROGRAM: &[&str] = &[
     elfin_abi::symbol::PROGRAM,
     elfin_abi::symbol::PROGRAM_MAIN,
     elfin_abi::symbol::TRAP_MESSAGES,
+    elfin_abi::symbol::THREADS,
     elfin_abi::symbol::POLICY,
     "elfin_policy_end",
 ];

@@ -13,7 +13,10 @@
 #![allow(unsafe_code, reason = "borrows host descriptors by number")]
 
 use crate::errno::Errno;
-use core::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 /// Descriptors a guest can have at a time. Unused entries are untouched pages.
@@ -152,8 +155,10 @@ pub mod filetype {
 
 /// Nothing happened to this number yet.
 const INITIAL: u8 = 0;
-const OPEN: u8 = 1;
-const CLOSED: u8 = 2;
+pub(crate) const OPEN: u8 = 1;
+pub(crate) const CLOSED: u8 = 2;
+/// Neither open nor free: a thread fills it in or closes it. The free states are even.
+pub(crate) const BUSY: u8 = 3;
 
 /// One entry. Atomics are for interior mutability without `unsafe`; a relaxed access is a plain one.
 struct Entry {
@@ -176,6 +181,16 @@ impl Entry {
             filetype: AtomicU8::new(0),
             grant: AtomicU16::new(0),
         }
+    }
+
+    /// Takes the entry if it is free: of several threads one gets it.
+    fn claim(&self) -> bool {
+        let state = self.state.load(Relaxed);
+        state & 1 == 0
+            && self
+                .state
+                .compare_exchange(state, BUSY, Acquire, Relaxed)
+                .is_ok()
     }
 }
 
@@ -288,14 +303,14 @@ pub fn directory(fd: u32, needed: u64) -> Result<Descriptor, Errno> {
 pub fn insert(new: New) -> Result<u32, Errno> {
     let mut fd = FIRST + FULL_BELOW.load(Relaxed);
     while let Some(entry) = TABLE.get(fd as usize) {
-        if entry.state.load(Relaxed) != OPEN {
-            let host = above_stdio(new.host)?;
+        if entry.claim() {
+            let host = above_stdio(new.host).inspect_err(|_| entry.state.store(CLOSED, Relaxed))?;
             entry.base.store(new.base, Relaxed);
             entry.inheriting.store(new.inheriting, Relaxed);
             entry.host.store(host.into_raw_fd(), Relaxed);
             entry.filetype.store(new.filetype, Relaxed);
             entry.grant.store(new.grant, Relaxed);
-            entry.state.store(OPEN, Relaxed);
+            entry.state.store(OPEN, Release);
             FULL_BELOW.store(fd + 1 - FIRST, Relaxed);
             return Ok(fd);
         }
@@ -366,4 +381,25 @@ pub fn restrict(fd: u32, base: u64, inheriting: u64) -> Result<(), Errno> {
     entry.grant.store(descriptor.grant, Relaxed);
     entry.state.store(OPEN, Relaxed);
     Ok(())
+}
+
+/// What has become of `fd`: for `crate::shared_fds`, which has rules for several threads.
+pub(crate) fn state(fd: u32) -> Option<&'static AtomicU8> {
+    TABLE.get(fd as usize).map(|entry| &entry.state)
+}
+
+/// Gives `to`, which is busy, what is behind `from`, which is busy as well.
+pub(crate) fn overwrite(from: u32, to: u32) {
+    if let (Some(from), Some(to)) = (TABLE.get(from as usize), TABLE.get(to as usize)) {
+        to.base.store(from.base.load(Relaxed), Relaxed);
+        to.inheriting.store(from.inheriting.load(Relaxed), Relaxed);
+        to.host.store(from.host.load(Relaxed), Relaxed);
+        to.filetype.store(from.filetype.load(Relaxed), Relaxed);
+        to.grant.store(from.grant.load(Relaxed), Relaxed);
+    }
+}
+
+/// Lets [`insert`] look at every number again: with several threads nobody knows for sure which are full.
+pub(crate) fn search_from_the_start() {
+    FULL_BELOW.store(0, Relaxed);
 }

@@ -18,6 +18,7 @@
 
 use crate::errno::Errno;
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use elfin_abi::state::MemoryDescriptor;
 use rustix::io::{IoSlice, IoSliceMut};
 
@@ -175,7 +176,11 @@ impl Memory {
             return Err(Errno::Fault);
         }
         // SAFETY: not null, hence valid by the contract of `new`.
-        let (base, size) = unsafe { ((*self.0).base, (*self.0).len) };
+        // Another thread may be making the memory longer.
+        let (base, size) = unsafe {
+            let size = AtomicU64::from_ptr((&raw const (*self.0).len).cast_mut());
+            ((*self.0).base, size.load(Relaxed))
+        };
         match u64::from(pointer).checked_add(len) {
             Some(end) if end <= size => {
                 // An address, not a Rust object: the memory was mapped by the kernel or by our caller.

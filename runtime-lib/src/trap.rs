@@ -15,6 +15,7 @@
 
 use crate::arch::Registers;
 use crate::message::Message;
+use crate::program::Program;
 use elfin_abi::trap::TrapCode;
 
 /// Exit status after a trap.
@@ -22,7 +23,12 @@ pub const EXIT_STATUS: i32 = 134;
 
 /// Stops the guest.
 pub fn raise(trap: TrapCode, registers: &Registers) -> ! {
-    end(begin(trap), registers)
+    raise_in(trap, crate::program::program(), registers)
+}
+
+/// As [`raise`], for a program with another stack in its header: that of a thread.
+pub fn raise_in(trap: TrapCode, program: Program<'_>, registers: &Registers) -> ! {
+    end(begin(trap), program, registers)
 }
 
 fn begin(trap: TrapCode) -> Message {
@@ -67,9 +73,9 @@ unsafe fn append(message: &mut Message, mut list: *const u8, trap: TrapCode) {
 }
 
 #[inline(never)]
-fn end(mut message: Message, registers: &Registers) -> ! {
+fn end(mut message: Message, program: Program<'_>, registers: &Registers) -> ! {
     message.byte(b'\n');
-    crate::backtrace::write(&mut message, &crate::program::program(), registers);
+    crate::backtrace::write(&mut message, &program, registers);
     message.send();
     crate::start::exit(EXIT_STATUS)
 }
@@ -101,6 +107,7 @@ pub unsafe extern "C" fn unknown_import(
     message.escaped(name);
     end(
         message,
+        crate::program::program(),
         &Registers {
             pc: return_address.wrapping_sub(1),
             fp,

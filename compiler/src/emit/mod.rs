@@ -7,6 +7,7 @@
 mod messages;
 mod records;
 mod state;
+mod threads;
 
 use crate::codegen::{CompiledFunction, Target, function_name};
 use crate::error::{Error, Result};
@@ -47,6 +48,7 @@ pub fn emit(
     let images = emitter.images(folded);
     emitter.program(folded, functions, &text, &images)?;
     emitter.messages(functions);
+    emitter.threads()?;
     emitter.relocate(functions, &text)?;
 
     let layout = env.layout;
@@ -104,6 +106,8 @@ struct Emitter<'p> {
     object: Object<'static>,
     symbols: HashMap<Symbol, SymbolId>,
     rodata: SectionId,
+    /// Bytes of what a thread's own state begins with.
+    template_len: u64,
 }
 
 /// Bytes of a record under construction, with the addresses to be filled in.
@@ -155,6 +159,7 @@ impl<'p> Emitter<'p> {
             object,
             symbols: HashMap::new(),
             rodata,
+            template_len: 0,
         }
     }
 
@@ -206,6 +211,11 @@ impl<'p> Emitter<'p> {
             return *id;
         }
         let (name, section, value) = match symbol {
+            Symbol::Host(index) if self.env.program.has_threads() => (
+                host::HOST_FUNCTIONS[index as usize].shared_symbol(),
+                SymbolSection::Undefined,
+                0,
+            ),
             Symbol::Host(index) => (
                 host::HOST_FUNCTIONS[index as usize].symbol,
                 SymbolSection::Undefined,

@@ -19,6 +19,7 @@ mod simd;
 mod stack;
 mod state;
 mod table;
+mod thread;
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -39,6 +40,7 @@ use std::collections::HashMap;
 
 pub use glue::{action_glue, host_glue, main_function, unknown_glue};
 pub(crate) use reference::reference_symbol;
+pub use thread::thread_function;
 
 /// What every translation reads.
 #[derive(Clone, Copy, Debug)]

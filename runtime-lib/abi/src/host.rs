@@ -32,11 +32,13 @@ pub enum Setup {
     Descriptors,
     /// Granted directories are opened.
     Directories,
+    /// The program can start threads.
+    Threads,
 }
 
 impl Setup {
     /// Every setup step, in the order in which they run.
-    pub const ALL: &[Setup] = &[Setup::Descriptors, Setup::Directories];
+    pub const ALL: &[Setup] = &[Setup::Descriptors, Setup::Directories, Setup::Threads];
 
     /// Symbol of the function, `extern "C" fn()`.
     #[must_use]
@@ -44,6 +46,7 @@ impl Setup {
         match self {
             Setup::Descriptors => "elfin_setup_descriptors",
             Setup::Directories => "elfin_setup_directories",
+            Setup::Threads => "elfin_setup_threads",
         }
     }
 }
@@ -81,6 +84,60 @@ const PREVIEW1: &str = "wasi_snapshot_preview1";
 const NONE: &[Setup] = &[];
 const FILES: &[Setup] = &[Setup::Descriptors, Setup::Directories];
 
+/// wasi-threads: starts a thread with an argument; its number, or something negative.
+const THREAD_SPAWN: HostFunction = HostFunction {
+    module: "wasi",
+    name: "thread-spawn",
+    symbol: "elfin_wasi_thread_spawn",
+    params: &[I32],
+    results: &[I32],
+    setup: &[Setup::Threads],
+    noreturn: false,
+};
+
+/// Export that a program which imports `wasi.thread-spawn` must have: `(func (param i32 i32))`, called in each
+/// thread with its number and its argument.
+pub const THREAD_START: &str = "wasi_thread_start";
+
+impl HostFunction {
+    /// It is the import that makes a program one with threads.
+    #[must_use]
+    pub fn starts_threads(&self) -> bool {
+        self.setup.contains(&Setup::Threads)
+    }
+
+    /// Positions of the parameters that are descriptors of the guest, for what must hold them while it runs in a
+    /// program with threads.
+    #[must_use]
+    pub fn descriptors(&self) -> &'static [usize] {
+        match self.name {
+            // These change entries, and have forms of their own; a wait holds nothing.
+            "fd_close" | "fd_renumber" | "fd_fdstat_set_rights" | "poll_oneoff" => &[],
+            "path_link" => &[0, 4],
+            "path_rename" => &[0, 3],
+            "path_symlink" => &[2],
+            name if ["fd_", "path_", "sock_"]
+                .iter()
+                .any(|family| name.starts_with(family)) =>
+            {
+                &[0]
+            }
+            _ => &[],
+        }
+    }
+
+    /// The symbol that a program with threads is linked with.
+    #[must_use]
+    pub fn shared_symbol(&self) -> &'static str {
+        match self.name {
+            "fd_close" => "elfin_shared_fd_close",
+            "fd_renumber" => "elfin_shared_fd_renumber",
+            "fd_fdstat_set_rights" => "elfin_shared_fd_fdstat_set_rights",
+            _ => self.symbol,
+        }
+    }
+}
+
 macro_rules! preview1 {
     ($($name:ident($($param:expr),*) $(-> $result:expr)?, $setup:expr;)*) => {
         &[$(HostFunction {
@@ -91,7 +148,7 @@ macro_rules! preview1 {
             results: &[$($result)?],
             setup: $setup,
             noreturn: preview1!(@noreturn $($result)?),
-        },)*]
+        },)* THREAD_SPAWN]
     };
     (@noreturn) => { true };
     (@noreturn $result:expr) => { false };
@@ -179,6 +236,11 @@ libcalls! {
     MemoryWait64 = "elfin_memory_wait64";
     /// `(address: *const u32, count: u32) -> u32`: `memory.atomic.notify` likewise: how many it woke.
     MemoryNotify = "elfin_memory_notify";
+    /// `(fd: u32, other: u32) -> i32`: holds descriptors that a host function is about to use, for programs with
+    /// threads; an errno, and then nothing is held.
+    HoldDescriptors = "elfin_hold_descriptors";
+    /// `(fd: u32, other: u32)`: ends that.
+    ReleaseDescriptors = "elfin_release_descriptors";
     /// `(table: *mut TableDescriptor, entries: u64, value: u64) -> u64`: old length, or `u64::MAX`.
     TableGrow = "elfin_table_grow";
     /// `(to: *mut u64, value: u64, entries: u64)`: checked by the caller.

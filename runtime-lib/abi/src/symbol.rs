@@ -16,6 +16,9 @@ pub const PROGRAM: &str = "elfin_program";
 /// The messages of the traps that the program can raise ([`crate::trap::encode_messages`]), defined by the program.
 pub const TRAP_MESSAGES: &str = "elfin_trap_messages";
 
+/// The [`crate::threads::ThreadsHeader`], defined by a program that can start threads.
+pub const THREADS: &str = "elfin_threads";
+
 /// The sealed policy block (see [`crate::policy`]), defined by whoever calls the linker.
 pub const POLICY: &str = "elfin_policy";
 
