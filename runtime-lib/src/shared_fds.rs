@@ -25,8 +25,11 @@ use core::sync::atomic::{
     fence,
 };
 use linux_raw_sys::general::__NR_dup3;
+#[cfg(any(feature = "freestanding", test))]
 use rustix::event::epoll;
-use rustix::fd::{AsRawFd, IntoRawFd, RawFd};
+#[cfg(any(feature = "freestanding", test))]
+use rustix::fd::IntoRawFd;
+use rustix::fd::{AsRawFd, RawFd};
 
 /// How many calls hold each entry.
 static HOLDERS: [AtomicU32; CAPACITY] = [const { AtomicU32::new(0) }; CAPACITY];
@@ -41,6 +44,7 @@ static CHANGING: Lock = Lock::new();
 static USELESS: AtomicI32 = AtomicI32::new(-1);
 
 /// Before there are threads: standard streams become entries like all others.
+#[cfg(any(feature = "freestanding", test))]
 pub(crate) fn prepare() {
     for fd in 0..3 {
         if let Ok(stream) = fd_table::get(fd) {
@@ -202,4 +206,154 @@ pub extern "C" fn elfin_shared_fd_fdstat_set_rights(
 ) -> i32 {
     let _changing = CHANGING.acquire();
     errno::code(fd_table::restrict(fd, base, inheriting))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fd_table::New;
+    use std::io::{Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::thread;
+
+    /// Not standard streams, so that the guest's numbers and the process's are different ones.
+    fn insert(host: OwnedFd) -> u32 {
+        fd_table::insert(New {
+            host,
+            base: u64::MAX,
+            inheriting: u64::MAX,
+            filetype: fd_table::filetype::UNKNOWN,
+            grant: 0,
+        })
+        .expect("room")
+    }
+
+    fn number(fd: u32) -> RawFd {
+        fd_table::get(fd).expect("open").host.as_raw_fd()
+    }
+
+    fn is_open(number: RawFd) -> bool {
+        std::fs::read_link(std::format!("/proc/self/fd/{number}")).is_ok()
+    }
+
+    const BADF: i32 = Errno::BadF as i32;
+    const BUSY: i32 = Errno::Busy as i32;
+
+    fn close(fd: u32) -> i32 {
+        // SAFETY: without a memory.
+        elfin_shared_fd_close(unsafe { Memory::new(core::ptr::null()) }, fd)
+    }
+
+    fn renumber(from: u32, to: u32) -> i32 {
+        // SAFETY: without a memory.
+        elfin_shared_fd_renumber(unsafe { Memory::new(core::ptr::null()) }, from, to)
+    }
+
+    /// One after the other: they look at what numbers the process has.
+    #[test]
+    fn nobody_closes_what_is_held() {
+        prepare();
+        what_is_held_keeps_its_number();
+        held_entries_are_not_renumbered();
+        many_threads_never_meet_a_strange_file();
+    }
+
+    fn what_is_held_keeps_its_number() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let fd = insert(writer.into());
+        let host = number(fd);
+        assert_eq!(elfin_hold_descriptors(fd, fd), 0);
+        assert_eq!(elfin_hold_descriptors(fd, fd), 0);
+        assert_eq!(close(fd), 0);
+        // The file is closed: its reader is told. The number is not free.
+        assert_eq!(reader.read(&mut [0]).expect("end"), 0);
+        assert!(is_open(host));
+        assert_eq!(close(fd), BADF);
+        assert_eq!(elfin_hold_descriptors(fd, fd), BADF);
+        let other = insert(std::fs::File::open("/dev/null").expect("a file").into());
+        assert_ne!(other, fd);
+        assert_ne!(number(other), host);
+        elfin_release_descriptors(fd, fd);
+        assert!(is_open(host));
+        elfin_release_descriptors(fd, fd);
+        assert!(!is_open(host));
+        // Now both numbers are free again.
+        let again = insert(std::fs::File::open("/dev/null").expect("a file").into());
+        assert_eq!(again, fd);
+        assert_eq!((close(again), close(other)), (0, 0));
+    }
+
+    fn held_entries_are_not_renumbered() {
+        let open = || insert(std::fs::File::open("/dev/null").expect("a file").into());
+        let (from, to) = (open(), open());
+        let (from_host, to_host) = (number(from), number(to));
+        for held in [from, to] {
+            assert_eq!(elfin_hold_descriptors(held, held), 0);
+            assert_eq!(renumber(from, to), BUSY);
+            assert_eq!(renumber(held, held), 0);
+            elfin_release_descriptors(held, held);
+        }
+        assert_eq!((number(from), number(to)), (from_host, to_host));
+        assert_eq!(renumber(from, 4000), BADF);
+        assert_eq!(renumber(from, to), 0);
+        assert_eq!(number(to), from_host);
+        assert!(!is_open(to_host));
+        assert_eq!(elfin_hold_descriptors(from, to), BADF);
+        assert_eq!(HOLDERS[to as usize].load(SeqCst), 0);
+        assert_eq!(close(to), 0);
+        assert_eq!(elfin_hold_descriptors(u32::MAX, 0), BADF);
+    }
+
+    /// Some write to whatever has a number, others close it and open something else: each file is written to by
+    /// nobody but those who held its entry as long as it was this file's.
+    fn many_threads_never_meet_a_strange_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let precious = folder.path().join("precious");
+        std::fs::write(&precious, "untouched").expect("a file");
+        let fd = insert(
+            std::fs::File::create(folder.path().join("scratch"))
+                .expect("a file")
+                .into(),
+        );
+        let stop = core::sync::atomic::AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(SeqCst) {
+                        if elfin_hold_descriptors(fd, fd) == 0 {
+                            // What a host function does: look up, then act on the number.
+                            let host = fd_table::host(fd, fd_table::rights::FD_WRITE);
+                            thread::yield_now();
+                            if let Ok(host) = host {
+                                let _ = rustix::io::write(host, b"x");
+                            }
+                            elfin_release_descriptors(fd, fd);
+                        }
+                    }
+                });
+            }
+            for _ in 0..2_000 {
+                assert_eq!(close(fd), 0);
+                // A number of the process's that a writer might still have in hand.
+                let mut file = std::fs::OpenOptions::new()
+                    .append(true)
+                    .open(&precious)
+                    .expect("a file");
+                file.flush().expect("nothing");
+                drop(file);
+                // Until the last holder is gone the guest's number is taken.
+                loop {
+                    let scratch = std::fs::File::create(folder.path().join("scratch"));
+                    let new = insert(scratch.expect("a file").into());
+                    if new == fd {
+                        break;
+                    }
+                    assert_eq!(close(new), 0);
+                }
+            }
+            stop.store(true, SeqCst);
+        });
+        assert_eq!(std::fs::read(&precious).expect("a file"), b"untouched");
+        assert_eq!(close(fd), 0);
+    }
 }

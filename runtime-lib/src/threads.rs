@@ -24,6 +24,7 @@ use crate::guest::Memory;
 use crate::memory::Commit;
 use crate::program::Program;
 use crate::signal::{Fault, SignalInfo, classify};
+use crate::wasi::clock;
 use core::ffi::c_void;
 use core::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
@@ -43,10 +44,9 @@ use rustix::mm::ProtFlags;
 /// The handler of programs with threads, for [`classify`].
 const THREADS: u8 = 2;
 
-/// Words of slots: free; somebody prepares it; its thread is ending. Else the kernel's number of the thread.
+/// Words of slots: free; somebody prepares it. Else the kernel's number of the thread.
 const FREE: u32 = 0;
 const TAKEN: u32 = u32::MAX;
-const ENDING: u32 = u32::MAX - 1;
 
 /// What a thread is to do, and what it keeps for others to find.
 #[repr(C)]
@@ -113,32 +113,34 @@ pub(crate) fn prepare() {
     let header = header();
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: nothing else is ever put there.
-    if let Err(error) =
-        unsafe { crate::memory::claim(header.base, header.slots, access, Commit::Later) }
-    {
+    let mapped = unsafe { crate::memory::claim(header.base, header.slots, access, Commit::Later) };
+    if let Err(error) = mapped {
         crate::start::fail_to_reserve(header.slots - header.base, "threads", error, "");
     }
 }
+
+/// How long a guest may already know that a thread is done before the thread is: its last instructions are still to
+/// come then. For so many nanoseconds somebody who wants its slot waits.
+const GRACE: u64 = 20_000_000;
 
 /// Takes a free slot, beginning with the one behind the last that was taken: numbers are not used again at once.
 fn take() -> Result<u64, Errno> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
 
     let count = header().count;
+    let mut deadline = None;
     loop {
         let first = u64::from(NEXT.load(Relaxed));
-        let mut is_one_ending = false;
         for offset in 0..count {
             let index = (first + offset) % count;
-            match word(index).compare_exchange(FREE, TAKEN, Acquire, Relaxed) {
-                Ok(_) => {
-                    NEXT.store(((index + 1) % count) as u32, Relaxed);
-                    return Ok(index);
-                }
-                Err(state) => is_one_ending |= state == ENDING,
+            let free = word(index).compare_exchange(FREE, TAKEN, Acquire, Relaxed);
+            if free.is_ok() {
+                NEXT.store(((index + 1) % count) as u32, Relaxed);
+                return Ok(index);
             }
         }
-        if !is_one_ending {
+        let now = clock::now(clock::MONOTONIC).unwrap_or(u64::MAX);
+        if now >= *deadline.get_or_insert(now.saturating_add(GRACE)) {
             return Err(Errno::AGAIN);
         }
         rustix::thread::sched_yield();
@@ -231,7 +233,6 @@ unsafe extern "C" fn run(record: *mut c_void) -> ! {
         arch::syscall2(__NR_sigaltstack, &raw const stack as usize, 0);
         (record.body)(record);
     }
-    word(record.index).store(ENDING, Relaxed);
     let lowest = slot + threads::STACK;
     // SAFETY: nothing of the slot is used any more.
     unsafe { arch::exit_thread(lowest, slot + header.stride - lowest) }
