@@ -35,6 +35,21 @@ pub(crate) fn guests() -> Result<Vec<Program>> {
     Ok(programs)
 }
 
+/// Programs that make one call of the system interface very often, by name.
+pub(crate) fn call_guests() -> Result<Vec<Program>> {
+    modules_below(&package_root().join("calls"))
+}
+
+/// Programs that go through many files or one large one, by name.
+pub(crate) fn file_guests() -> Result<Vec<Program>> {
+    modules_below(&package_root().join("files"))
+}
+
+/// Our own guests that make objects, by name.
+pub(crate) fn object_guests() -> Result<Vec<Program>> {
+    modules_below(&package_root().join("objects"))
+}
+
 /// The programs in `examples/`, by name.
 pub(crate) fn examples() -> Result<Vec<Program>> {
     let root = project_root().join("examples");

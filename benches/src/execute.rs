@@ -14,13 +14,33 @@ use crate::report::{Cell, Figure, Report};
 use crate::statistics::{geometric_mean, median};
 use crate::{Bench, tools::Tools};
 
-const ROUNDS: usize = 9;
-const MEAN_LIMIT: f64 = 0.95;
-const WORST_LIMIT: f64 = 1.1;
+/// Pairs, when nothing is said.
+pub(crate) const ROUNDS: usize = 9;
 
-struct Pair {
-    ours: Usage,
-    theirs: Usage,
+/// Guests and what their ratios should be.
+pub(crate) struct Suite {
+    /// Name of the report.
+    pub(crate) name: &'static str,
+    /// The guests.
+    pub(crate) guests: fn() -> Result<Vec<Program>>,
+    /// The geometric mean is at most this.
+    pub(crate) mean_limit: f64,
+    /// No ratio is above this.
+    pub(crate) worst_limit: f64,
+}
+
+/// The guests of the question.
+pub(crate) const GUESTS: Suite = Suite {
+    name: "execute",
+    guests,
+    mean_limit: 0.95,
+    worst_limit: 1.1,
+};
+
+/// One run of each side.
+pub(crate) struct Pair {
+    pub(crate) ours: Usage,
+    pub(crate) theirs: Usage,
 }
 
 struct Measured {
@@ -30,16 +50,16 @@ struct Measured {
 }
 
 /// Runs every guest on both sides.
-pub(crate) fn measure(bench: &Bench) -> Result<Report> {
+pub(crate) fn measure(bench: &Bench, suite: &Suite) -> Result<Report> {
     let folder = tempfile::tempdir().map_err(|e| Error::new(format!("no scratch folder: {e}")))?;
     process::pin(bench.cpu)?;
     let mut report = Report::new(
-        "execute",
+        suite.name,
         &["guest", "elfin", "wasmtime", "ratio", "user + system"],
     );
     let mut measured: Vec<Measured> = Vec::new();
     let mut failures: Vec<String> = Vec::new();
-    for guest in guests()?
+    for guest in (suite.guests)()?
         .into_iter()
         .filter(|guest| bench.wants(&guest.name))
     {
@@ -94,19 +114,19 @@ pub(crate) fn measure(bench: &Bench) -> Result<Report> {
         Cell::Ratio(geometric_mean(&users)),
         Cell::Ratio(geometric_mean(&cpus)),
     ]);
-    report.figures = figures(&measured, &failures);
+    report.figures = figures(suite, &measured, &failures);
     Ok(report)
 }
 
-fn figures(measured: &[Measured], failures: &[String]) -> Vec<Figure> {
+fn figures(suite: &Suite, measured: &[Measured], failures: &[String]) -> Vec<Figure> {
     let mean = "user CPU time / wasmtime, geometric mean";
     let worst = "user CPU time / wasmtime, worst guest";
     let mut by_ratio: Vec<&Measured> = measured.iter().collect();
     by_ratio.sort_by(|a, b| b.user.total_cmp(&a.user));
     let Some(slowest) = by_ratio.first() else {
         return vec![
-            Figure::missing(mean, MEAN_LIMIT, "no guest ran"),
-            Figure::missing(worst, WORST_LIMIT, ""),
+            Figure::missing(mean, suite.mean_limit, "no guest ran"),
+            Figure::missing(worst, suite.worst_limit, ""),
         ];
     };
     let ratios: Vec<f64> = measured.iter().map(|guest| guest.user).collect();
@@ -116,15 +136,16 @@ fn figures(measured: &[Measured], failures: &[String]) -> Vec<Figure> {
         .map(|guest| format!("{} {:.2}", guest.name, guest.user))
         .collect();
     vec![
-        Figure::new(mean, geometric_mean(&ratios), MEAN_LIMIT)
+        Figure::new(mean, geometric_mean(&ratios), suite.mean_limit)
             .note(format!("{} guests", measured.len())),
-        Figure::new(worst, slowest.user, WORST_LIMIT).note(over.join(", ")),
+        Figure::new(worst, slowest.user, suite.worst_limit).note(over.join(", ")),
         Figure::new("guests that fail or differ", failures.len() as f64, 0.0)
             .note(failures.join(", ")),
     ]
 }
 
-fn measure_guest(
+/// Builds a program on both sides, compares what it prints, and runs it in turn.
+pub(crate) fn measure_guest(
     tools: &Tools,
     guest: &Program,
     folder: &std::path::Path,
@@ -137,8 +158,8 @@ fn measure_guest(
     let run_ours = || Command::new(&ours);
     let run_theirs = || tools.wasmtime_run(&theirs);
 
-    let expected = output_of(run_theirs())?;
-    if output_of(run_ours())? != expected {
+    let expected = process::output_of(run_theirs())?;
+    if process::output_of(run_ours())? != expected {
         return Err(Error::new("its output differs from wasmtime's"));
     }
     let once =
@@ -162,22 +183,4 @@ fn measure_guest(
         pairs.push(pair);
     }
     Ok(pairs)
-}
-
-fn output_of(mut command: Command) -> Result<Vec<u8>> {
-    let output = command.stdin(Stdio::null()).output().map_err(|e| {
-        Error::new(format!(
-            "cannot run {}: {e}",
-            command.get_program().display()
-        ))
-    })?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Error::new(format!(
-        "{}: {}",
-        output.status,
-        said.trim().replace('\n', " ")
-    )))
 }

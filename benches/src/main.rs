@@ -1,19 +1,22 @@
 //! Measures elfin against its peers: one question a run, each answered by a table of ratios taken
 //! in turn on one machine, and by figures that are reached or not.
 //!
-//! Enters: a question, the `elfin` and `wasmtime` programs, the guests in `guests/`, the programs in
-//! `../examples` and (where present) the real modules. Leaves: a table on standard output, the same
+//! Enters: a question, the `elfin` and `wasmtime` programs, the guests in `guests/`, `calls/` and `files/`, the
+//! programs in `../examples` and (where present) the real modules. Leaves: a table on standard output, the same
 //! as JSON with `--json`, and status 1 when a figure is missed.
 //!
 //! Each question is a file; `tools` runs the compilers, `process` the clocks, `corpus` finds the
 //! modules, `report` prints.
 
+mod calls;
 mod compile;
 mod corpus;
 mod determinism;
 mod error;
 mod execute;
+mod files;
 mod memory;
+mod objects;
 mod process;
 mod report;
 mod size;
@@ -48,7 +51,7 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
 
-    /// Rounds of pairs (execute 9, compile 7, memory 3, startup 1000).
+    /// Rounds of pairs (execute, calls and files 9, compile 7, memory 3, startup 1000).
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
 
@@ -73,6 +76,10 @@ struct Options {
 enum Question {
     /// CPU time of the guests, against wasmtime's ahead-of-time code.
     Execute,
+    /// CPU time of a million writes and ten million looks at the clock, against wasmtime.
+    Calls,
+    /// CPU time of guests that make objects, against wasmtime's, and the longest pause for a collection.
+    Objects,
     /// Start to exit of hello, against a 400-byte executable that only exits.
     Startup,
     /// Wall time, CPU time and peak memory of building, against `wasmtime compile`.
@@ -81,6 +88,8 @@ enum Question {
     Size,
     /// Peak memory of running programs, against wasmtime.
     Memory,
+    /// CPU time of walking through many files and reading a large one, against wasmtime.
+    Files,
     /// The same bytes from several builds, for every module and target.
     Determinism,
 }
@@ -115,11 +124,14 @@ fn run(options: Options) -> Result<bool> {
         cpu,
     };
     let mut report: Report = match options.question {
-        Question::Execute => execute::measure(&bench)?,
+        Question::Calls => calls::measure(&bench)?,
+        Question::Execute => execute::measure(&bench, &execute::GUESTS)?,
+        Question::Objects => objects::measure(&bench)?,
         Question::Startup => startup::measure(&bench)?,
         Question::Compile => compile::measure(&bench)?,
         Question::Size => size::measure(&bench)?,
         Question::Memory => memory::measure(&bench)?,
+        Question::Files => files::measure(&bench)?,
         Question::Determinism => determinism::measure(&bench)?,
     };
     report.machine = machine;

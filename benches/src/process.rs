@@ -10,7 +10,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -64,6 +64,25 @@ pub(crate) fn run(command: &mut Command) -> Result<Usage> {
         system: duration(usage.ru_stime),
         peak: usage.ru_maxrss.cast_unsigned() * 1024,
     })
+}
+
+/// What a command prints; anything but status 0 is an error that says what it had to say.
+pub(crate) fn output_of(mut command: Command) -> Result<Vec<u8>> {
+    let output = command.stdin(Stdio::null()).output().map_err(|e| {
+        Error::new(format!(
+            "cannot run {}: {e}",
+            command.get_program().display()
+        ))
+    })?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::new(format!(
+        "{}: {}",
+        output.status,
+        said.trim().replace('\n', " ")
+    )))
 }
 
 fn reap(pid: libc::pid_t) -> Result<(ExitStatus, libc::rusage)> {

@@ -77,8 +77,16 @@ impl Tools {
 
     /// `wasmtime run` of what `wasmtime_compile` wrote.
     pub(crate) fn wasmtime_run(&self, compiled: &Path) -> Command {
+        self.wasmtime_run_with(&[], compiled)
+    }
+
+    /// The same with options more, for grants.
+    pub(crate) fn wasmtime_run_with(&self, options: &[&str], compiled: &Path) -> Command {
         let mut command = Command::new(&self.wasmtime);
-        command.args(["run", "--allow-precompiled"]).arg(compiled);
+        command
+            .args(["run", "--allow-precompiled"])
+            .args(options)
+            .arg(compiled);
         command
     }
 

@@ -12,6 +12,8 @@ use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use elfin_compiler::Arch;
 
+use crate::grants::{self, GrantArgs, InheritEnv};
+
 const HELP: &str = "\
 Examples:
   elfin build app.wasm                       one static executable, ./app
@@ -25,13 +27,16 @@ Exit status:
   2  the command line is wrong";
 
 const BUILD_HELP: &str = "\
-A produced executable takes no options of its own: its arguments all belong to the program in it. It
+A produced executable takes no options of its own: its arguments all belong to the program in it. The
+environment variable ELFIN_DENY (a list of dir, net and env, with commas) drops grants when it starts. It
 ends with the program's exit status, or with 134 after a trap, which it explains on standard error.
 
 Examples:
   elfin build app.wasm
   elfin build app.wat -o bin/app --target riscv64
   elfin build app.wasm --dir data::/data:ro --dir out --env LANG=C --inherit-env HOME
+  elfin build server.wasm --tcp-listen 127.0.0.1:8080 --max-open-files 100
+  elfin build app.wasm --config elfin.toml
   elfin build main.wasm --link env=library.wasm
   elfin build sum.wasm --invoke add && ./sum 2 3
   elfin build app.wasm --emit asm -O s | less
@@ -159,7 +164,7 @@ pub(crate) struct InspectArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ProgramArgs {
     /// Optimisation level
-    #[arg(short = 'O', value_name = "LEVEL", default_value = "2")]
+    #[arg(short = 'O', long, value_name = "LEVEL", default_value = "2")]
     pub(crate) opt_level: OptLevel,
 
     /// Grant a directory: HOST is opened when the program starts (a relative one against its working
@@ -171,13 +176,17 @@ pub(crate) struct ProgramArgs {
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = parser(parse_env))]
     pub(crate) envs: Vec<Env>,
 
-    /// Pass an environment variable through when it is set
-    #[arg(long = "inherit-env", value_name = "KEY", value_parser = parser(parse_inherit_env))]
-    pub(crate) inherit_envs: Vec<OsString>,
+    /// Pass an environment variable through when it is set; without KEY, all of them
+    #[arg(long = "inherit-env", value_name = "KEY", num_args = 0..=1, default_missing_value = grants::ALL,
+        value_parser = parser(grants::parse_inherit_env))]
+    pub(crate) inherit_envs: Vec<InheritEnv>,
 
     /// An argument to put before those of the command line
     #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
     pub(crate) args: Vec<OsString>,
+
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
 
     /// Upper limit of each linear memory (bytes, or with KiB, MiB, GiB, TiB)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
@@ -192,10 +201,30 @@ pub(crate) struct ProgramArgs {
     #[arg(long, value_name = "N")]
     pub(crate) max_threads: Option<u32>,
 
+    /// Upper limit of what objects take up in the garbage-collected heap [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) max_gc_heap: Option<u64>,
+
+    /// Collect garbage at every allocation: slow, for tests of elfin itself
+    #[arg(long, hide = true)]
+    pub(crate) gc_stress: bool,
+
     /// How memory accesses are kept inside: by 8 GiB of reserved address space around each memory, or
     /// by explicit checks, for machines and limits that refuse such a reservation
     #[arg(long, value_name = "HOW", default_value = "guarded")]
     pub(crate) memory: Memory,
+
+    /// The least CPU that must run it: `baseline`, `native`, or a level of the target (x86-64-v2, x86-64-v3,
+    /// x86-64-v4; armv8.1-a; rv64gcv); on another the executable says so and ends [default: baseline]
+    ///
+    /// Single features can be added with `+`, as in rv64gc+zba+zbb.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "baseline",
+        hide_default_value = true
+    )]
+    pub(crate) cpu: String,
 
     /// Link another module in, for the imports from module NAME
     #[arg(long = "link", value_name = "NAME=FILE", value_parser = parser(parse_link))]
@@ -324,7 +353,7 @@ pub(crate) fn parse() -> Mode {
 }
 
 /// Lifts a function on [`OsStr`] to clap's interface: values need not be UTF-8.
-fn parser<T: Clone + Send + Sync + 'static>(
+pub(crate) fn parser<T: Clone + Send + Sync + 'static>(
     parse: fn(&OsStr) -> Result<T, String>,
 ) -> impl TypedValueParser<Value = T> {
     clap::builder::OsStringValueParser::new().try_map(move |value| parse(&value))
@@ -420,17 +449,6 @@ fn parse_env(value: &OsStr) -> Result<Env, String> {
             key: key.into(),
             value: value.into(),
         }),
-    }
-}
-
-/// `--inherit-env KEY`.
-fn parse_inherit_env(value: &OsStr) -> Result<OsString, String> {
-    if value.is_empty() {
-        Err("the name is empty".into())
-    } else if value.as_bytes().contains(&b'=') {
-        Err("a name has no `=`; to set a variable, use --env".into())
-    } else {
-        Ok(value.into())
     }
 }
 
@@ -575,11 +593,5 @@ mod tests {
                 .contains("--inherit-env")
         );
         assert!(parse_env(OsStr::new("=A")).is_err());
-        assert!(
-            parse_inherit_env(OsStr::new("A=b"))
-                .unwrap_err()
-                .contains("--env")
-        );
-        assert!(parse_inherit_env(OsStr::new("")).is_err());
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn assemble(plan: &ProgramPlan, modules: &Modules, arch: Arch) -> Res
             .because(error)
     })?;
     let mut bytes = image.bytes;
-    bytes.extend(note(plan, modules, &program, policy).encode());
+    bytes.extend(note(plan, modules, &program, policy, arch).encode());
     let mut phases = program.phases;
     phases.push(compiler::Phase {
         name: "link",
@@ -72,7 +72,7 @@ pub(crate) fn compile(
 ) -> Result<CompiledProgram> {
     let display = Display::new(format!("{} for {}", modules.name, arch.name()));
     let (main, links) = sources(plan, modules);
-    compiler::compile(main, &links, &options(plan, arch), &display)
+    compiler::compile(main, &links, &plan.options(arch), &display)
         .map_err(|error| cannot_build(modules, arch).because_compiler(&error))
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn dump(
     stage: fn(Source<'_>, &[Source<'_>], &compiler::Options) -> compiler::Result<String>,
 ) -> Result<String> {
     let (main, links) = sources(plan, modules);
-    stage(main, &links, &options(plan, arch))
+    stage(main, &links, &plan.options(arch))
         .map_err(|error| cannot_build(modules, arch).because_compiler(&error))
 }
 
@@ -108,13 +108,6 @@ pub(crate) fn format_phases(phases: &[compiler::Phase]) -> String {
 fn cannot_build(modules: &Modules, arch: Arch) -> Failure {
     let name = compiler::Printable(&modules.name);
     Failure::new(format!("cannot build {name} for {}", arch.name()))
-}
-
-fn options(plan: &ProgramPlan, arch: Arch) -> compiler::Options {
-    compiler::Options {
-        arch,
-        ..plan.options.clone()
-    }
 }
 
 fn sources<'a>(plan: &'a ProgramPlan, modules: &'a Modules) -> (Source<'a>, Vec<Source<'a>>) {
@@ -181,7 +174,14 @@ fn link(
     linker::link(&inputs, &blobs, &options)
 }
 
-fn note(plan: &ProgramPlan, modules: &Modules, program: &CompiledProgram, policy: Vec<u8>) -> Note {
+fn note(
+    plan: &ProgramPlan,
+    modules: &Modules,
+    program: &CompiledProgram,
+    policy: Vec<u8>,
+    arch: Arch,
+) -> Note {
+    let cpu = plan.options(arch).cpu;
     Note {
         version: env!("CARGO_PKG_VERSION").into(),
         opt_level: match plan.options.opt_level {
@@ -196,6 +196,13 @@ fn note(plan: &ProgramPlan, modules: &Modules, program: &CompiledProgram, policy
             compiler::MemoryMode::Checked => "checked",
         }
         .into(),
+        cpu: if cpu == compiler::Cpu::default() {
+            String::new()
+        } else {
+            cpu.describe(arch)
+        },
+        max_memory: plan.options.max_memory,
+        max_stack: Some(plan.options.max_stack).filter(|&size| size != compiler::DEFAULT_MAX_STACK),
         modules: std::iter::once(&modules.main)
             .chain(&modules.links)
             .map(|bytes| hexadecimal(&Sha256::digest(bytes)))

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use elfin_compiler::{Arch, Options};
+use elfin_compiler::Arch;
 use sha2::{Digest, Sha256};
 
 use crate::assemble::hexadecimal;
@@ -138,11 +138,7 @@ pub(crate) fn key(plan: &ProgramPlan, modules: &Modules, arch: Arch) -> String {
         hash.update(bytes);
     };
     field(this_elfin().as_bytes());
-    let options = Options {
-        arch,
-        ..plan.options.clone()
-    };
-    field(format!("{options:?}").as_bytes());
+    field(format!("{:?}", plan.options(arch)).as_bytes());
     field(&plan.policy.encode());
     field(modules.name.as_bytes());
     field(&modules.main);

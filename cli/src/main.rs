@@ -1,13 +1,15 @@
 //! The command line of elfin: mode → function → exit code.
 //!
-//! This crate alone touches files, the terminal and exit codes. Its rooms: `args` (as typed) → `plan`
-//! (validated) → `commands`, which use `input`, `assemble` (compiler, runtime and linker meet there),
+//! This crate alone touches files, the terminal and exit codes. Its rooms: `args` and `grants` (as typed),
+//! `config` (what a file adds) → `plan` (validated) → `commands`, which use `input`, `assemble` (compiler, runtime and linker meet there),
 //! `output`, `cache` and `note`; `report` is what a person reads when something fails.
 
 mod args;
 mod assemble;
 mod cache;
 mod commands;
+mod config;
+mod grants;
 mod input;
 mod note;
 mod output;
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn execute(mode: Mode) -> Result<()> {
-    match mode {
+    match config::apply(mode, std::env::args_os().collect())? {
         Mode::Build(args) => commands::build::build(&plan::plan_build(args)?),
         Mode::Run(args) => Err(commands::run::run(&plan::plan_run(args)?)),
         Mode::Inspect(args) => commands::inspect::inspect(&args),

@@ -27,6 +27,12 @@ pub(crate) struct Note {
     pub(crate) opt_level: String,
     /// `--memory`.
     pub(crate) memory: String,
+    /// `--cpu`, when it is more than the baseline.
+    pub(crate) cpu: String,
+    /// `--max-memory`, in bytes.
+    pub(crate) max_memory: Option<u64>,
+    /// `--max-stack`, in bytes.
+    pub(crate) max_stack: Option<u64>,
     /// SHA-256 of the main module, then of the modules linked in, in hexadecimal.
     pub(crate) modules: Vec<String>,
     /// Host functions that the program calls, as `module.name`.
@@ -38,14 +44,27 @@ pub(crate) struct Note {
 impl Note {
     /// Encodes the note.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let text = format!(
-            "elfin={}\nopt={}\nmemory={}\nmodules={}\nhost={}\n",
+        let cpu = match self.cpu.as_str() {
+            "" => String::new(),
+            cpu => format!("cpu={cpu}\n"),
+        };
+        let mut text = format!(
+            "elfin={}\nopt={}\nmemory={}\n{cpu}modules={}\nhost={}\n",
             self.version,
             self.opt_level,
             self.memory,
             self.modules.join(" "),
             shorten(&self.host_functions),
         );
+        // Nothing is written of what was not given.
+        for (key, limit) in [
+            ("max-memory", self.max_memory),
+            ("max-stack", self.max_stack),
+        ] {
+            if let Some(limit) = limit {
+                text += &format!("{key}={limit}\n");
+            }
+        }
         let mut bytes = text.into_bytes();
         let text_len = bytes.len() as u32;
         bytes.extend_from_slice(&self.policy);
@@ -86,8 +105,15 @@ impl Note {
                 ("elfin", value) => note.version = value.into(),
                 ("opt", value) => note.opt_level = value.into(),
                 ("memory", value) => note.memory = value.into(),
+                ("cpu", value) => note.cpu = value.into(),
                 ("modules", value) => note.modules = words(value),
                 ("host", value) => note.host_functions = lengthen(value),
+                ("max-memory", value) => {
+                    note.max_memory = Some(value.parse().map_err(|_| damaged())?);
+                }
+                ("max-stack", value) => {
+                    note.max_stack = Some(value.parse().map_err(|_| damaged())?);
+                }
                 // Of a later elfin.
                 _ => {}
             }
@@ -146,6 +172,9 @@ mod tests {
             version: "1.2.3".into(),
             opt_level: "2".into(),
             memory: "guarded".into(),
+            cpu: "x86-64-v2+avx".into(),
+            max_memory: Some(1 << 40),
+            max_stack: None,
             modules: vec!["ab".into(), "cd".into()],
             host_functions: ["a.x", "a.y", "b.z", "a.x"].map(String::from).to_vec(),
             policy: b"elfP\x01a=b\n\x00".to_vec(),
@@ -157,6 +186,11 @@ mod tests {
         let mut file = b"image".to_vec();
         file.extend(sample().encode());
         assert_eq!(Note::decode(&file).unwrap(), sample());
+        let baseline = Note {
+            cpu: String::new(),
+            ..sample()
+        };
+        assert_eq!(Note::decode(&baseline.encode()).unwrap(), baseline);
     }
 
     #[test]

@@ -4,14 +4,17 @@
 //! are compared with each other here; files are not opened yet.
 
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use elfin_abi::host::Grants;
 use elfin_abi::policy;
 use elfin_compiler as compiler;
 use elfin_compiler::Arch;
 
 use crate::args::{self, BuildArgs, Emit, ProgramArgs, RunArgs, Targets};
+use crate::grants::{GrantArgs, InheritEnv, Stream};
 use crate::report::{Failure, Result};
 
 /// `elfin build`.
@@ -65,12 +68,26 @@ pub(crate) struct ProgramPlan {
     pub(crate) links: Vec<args::Link>,
     /// What it may touch.
     pub(crate) policy: Policy,
-    /// Options of the compiler, the target aside.
+    /// Options of the compiler, the target and its CPU aside: see [`ProgramPlan::options`].
     pub(crate) options: compiler::Options,
+    /// The CPU of each target.
+    pub(crate) cpus: Vec<(Arch, compiler::Cpu)>,
     /// Threads to compile on.
     pub(crate) threads: Option<usize>,
     /// Whether to print phase times.
     pub(crate) time: bool,
+}
+
+impl ProgramPlan {
+    /// Options of the compiler for one target.
+    pub(crate) fn options(&self, arch: Arch) -> compiler::Options {
+        let cpu = self.cpus.iter().find(|(of, _)| *of == arch);
+        compiler::Options {
+            arch,
+            cpu: cpu.map_or_else(compiler::Cpu::default, |(_, cpu)| *cpu),
+            ..self.options.clone()
+        }
+    }
 }
 
 /// Where the main module comes from.
@@ -107,10 +124,16 @@ pub(crate) struct Policy {
     pub(crate) dirs: Vec<args::Dir>,
     /// Variables with their values, as `KEY=VALUE`.
     pub(crate) envs: Vec<OsString>,
-    /// Variables passed through.
+    /// Variables passed through; the empty name stands for all of them, and then alone.
     pub(crate) inherit_envs: Vec<OsString>,
     /// Arguments put before those of the command line.
     pub(crate) args: Vec<OsString>,
+    /// Listening sockets.
+    pub(crate) tcp_listen: Vec<SocketAddr>,
+    /// Numbers of standard streams that are nothing.
+    pub(crate) null_streams: Vec<u8>,
+    /// Most descriptors.
+    pub(crate) max_open_files: Option<u32>,
 }
 
 impl Policy {
@@ -133,7 +156,38 @@ impl Policy {
             .args
             .iter()
             .map(|arg| policy::Entry::Arg(arg.as_bytes()));
-        policy::encode(dirs.chain(envs).chain(inherit).chain(args))
+        let sockets: Vec<_> = self
+            .tcp_listen
+            .iter()
+            .map(|address| (policy::socket_address(address), address.to_string()))
+            .collect();
+        let sockets = sockets
+            .iter()
+            .map(|(address, name)| policy::Entry::TcpListen {
+                address,
+                name: name.as_bytes(),
+            });
+        let nulls = Some(&self.null_streams[..]).filter(|streams| !streams.is_empty());
+        let max = self.max_open_files.map(u32::to_le_bytes);
+        policy::encode(
+            dirs.chain(envs)
+                .chain(inherit)
+                .chain(args)
+                .chain(sockets)
+                .chain(nulls.map(policy::Entry::NullStreams))
+                .chain(max.as_ref().map(|max| policy::Entry::MaxOpenFiles(max))),
+        )
+    }
+
+    /// What kinds of entries there are.
+    fn grants(&self) -> Grants {
+        Grants {
+            directories: !self.dirs.is_empty(),
+            variables: !self.envs.is_empty() || !self.inherit_envs.is_empty(),
+            sockets: !self.tcp_listen.is_empty(),
+            null_streams: !self.null_streams.is_empty(),
+            max_open_files: self.max_open_files.is_some(),
+        }
     }
 }
 
@@ -180,8 +234,8 @@ pub(crate) fn plan_build(args: BuildArgs) -> Result<BuildPlan> {
         return Err(Failure::usage("-o and --map name the same file"));
     }
     let outputs = archs
-        .into_iter()
-        .map(|arch| {
+        .iter()
+        .map(|&arch| {
             let suffix = several.then(|| format!("-{}", arch.name()));
             let name = |path: &PathBuf, extension| match &suffix {
                 None => path.clone(),
@@ -199,7 +253,7 @@ pub(crate) fn plan_build(args: BuildArgs) -> Result<BuildPlan> {
         })
         .collect();
     Ok(BuildPlan {
-        program: plan_program(input, args.program)?,
+        program: plan_program(input, args.program, &archs)?,
         emit: args.emit,
         outputs,
     })
@@ -215,7 +269,7 @@ pub(crate) fn plan_run(args: RunArgs) -> Result<RunPlan> {
             "standard input belongs to the program that is run: the module must be a file",
         ));
     }
-    let program = plan_program(Input::File(args.file), args.program)?;
+    let program = plan_program(Input::File(args.file), args.program, &[arch])?;
     Ok(RunPlan {
         program,
         arch,
@@ -223,7 +277,7 @@ pub(crate) fn plan_run(args: RunArgs) -> Result<RunPlan> {
     })
 }
 
-fn plan_program(input: Input, args: ProgramArgs) -> Result<ProgramPlan> {
+fn plan_program(input: Input, args: ProgramArgs, archs: &[Arch]) -> Result<ProgramPlan> {
     for (i, link) in args.links.iter().enumerate() {
         if args.links[..i].iter().any(|other| other.name == link.name) {
             return Err(Failure::usage(format!(
@@ -256,12 +310,30 @@ fn plan_program(input: Input, args: ProgramArgs) -> Result<ProgramPlan> {
         options.max_stack = max_stack;
     }
     options.max_threads = args.max_threads;
+    if let Some(max_gc_heap) = args.max_gc_heap {
+        options.max_gc_heap = max_gc_heap;
+    }
+    options.gc_stress = args.gc_stress;
     options.invoke = args.invoke;
+    let cpus = archs
+        .iter()
+        .map(|arch| Ok((*arch, compiler::Cpu::parse(&args.cpu, *arch)?)))
+        .collect::<std::result::Result<_, String>>()
+        .map_err(|error| Failure::usage(format!("--cpu: {error}")))?;
+    let policy = plan_policy(
+        args.dirs,
+        &args.envs,
+        &args.inherit_envs,
+        args.args,
+        args.grants,
+    )?;
+    options.grants = policy.grants();
     Ok(ProgramPlan {
         input,
         links: args.links,
-        policy: plan_policy(args.dirs, &args.envs, args.inherit_envs, args.args)?,
+        policy,
         options,
+        cpus,
         threads: args.threads.map(usize::from),
         time: args.time,
     })
@@ -270,9 +342,14 @@ fn plan_program(input: Input, args: ProgramArgs) -> Result<ProgramPlan> {
 fn plan_policy(
     dirs: Vec<args::Dir>,
     envs: &[args::Env],
-    inherit_envs: Vec<OsString>,
+    inherit_envs: &[InheritEnv],
     args: Vec<OsString>,
+    grants: GrantArgs,
 ) -> Result<Policy> {
+    let named = inherit_envs.iter().filter_map(|inherit| match inherit {
+        InheritEnv::All => None,
+        InheritEnv::Key(key) => Some(key.as_os_str()),
+    });
     for (i, dir) in dirs.iter().enumerate() {
         if dirs[..i].iter().any(|other| other.guest == dir.guest) {
             return Err(Failure::usage(format!(
@@ -284,7 +361,7 @@ fn plan_policy(
     let keys: Vec<&OsStr> = envs
         .iter()
         .map(|env| env.key.as_os_str())
-        .chain(inherit_envs.iter().map(OsString::as_os_str))
+        .chain(named.clone())
         .collect();
     for (i, key) in keys.iter().enumerate() {
         if keys[..i].contains(key) {
@@ -303,12 +380,47 @@ fn plan_policy(
             pair
         })
         .collect();
+    let inherit_envs = if inherit_envs.contains(&InheritEnv::All) {
+        vec![OsString::new()]
+    } else {
+        named.map(OsStr::to_os_string).collect()
+    };
+    plan_descriptors(dirs.len(), &grants)?;
     Ok(Policy {
         dirs,
         envs,
         inherit_envs,
         args,
+        null_streams: (0..)
+            .zip([grants.stdin, grants.stdout, grants.stderr])
+            .filter_map(|(number, stream)| (stream == Stream::Null).then_some(number))
+            .collect(),
+        tcp_listen: grants.tcp_listen,
+        max_open_files: grants.max_open_files,
     })
+}
+
+/// What is open from the start must be possible.
+fn plan_descriptors(dirs: usize, grants: &GrantArgs) -> Result<()> {
+    let sockets = &grants.tcp_listen;
+    for (i, address) in sockets.iter().enumerate() {
+        if sockets[..i].contains(address) {
+            return Err(Failure::usage(format!(
+                "--tcp-listen gives {address} twice"
+            )));
+        }
+    }
+    let open = policy::FIRST_GRANT as usize + dirs + sockets.len();
+    let max = grants.max_open_files.unwrap_or(policy::MAX_OPEN_FILES);
+    if open > max as usize {
+        return Err(Failure::usage(format!(
+            "{open} descriptors are open from the start ({} standard streams, {dirs} directories, {} sockets), \
+             more than the {max} that there may be",
+            policy::FIRST_GRANT,
+            sockets.len()
+        )));
+    }
+    Ok(())
 }
 
 /// Where a result goes when nothing is said; `None` is standard output.
@@ -407,7 +519,15 @@ mod tests {
             "app.wasm --env A=1 --env A=2",
             "app.wasm --env A=1 --inherit-env A",
             "app.wasm --dir a::/ --dir b::/",
+            "app.wasm --inherit-env A --inherit-env A",
+            "app.wasm --tcp-listen 127.0.0.1:80 --tcp-listen 127.0.0.1:80",
+            "app.wasm --max-open-files 3 --dir a",
+            "app.wasm --max-open-files 4 --dir a --tcp-listen 127.0.0.1:80",
             "app.wasm --link env=a --link env=b",
+            "app.wasm --target riscv64 --cpu x86-64-v3",
+            "app.wasm --target all --cpu x86-64",
+            "app.wasm --target all --cpu native",
+            "app.wasm --target aarch64 --cpu armv8-a+avx",
         ] {
             let failure = build(line).expect_err(line);
             assert!(failure.to_string().contains("--help"), "{line}");

@@ -851,7 +851,8 @@ fn inspect_an_executable() {
         "env": [{ "name": "A", "value": "b=c" }],
         "inherit_env": ["HOME"],
         "args": ["-v"],
-        "in_image": true,
+        "inherit_all_env": false, "tcp_listen": [], "null_streams": [], "max_open_files": 4096,
+            "max_memory": null, "max_stack": 8 << 20, "in_image": true,
     });
     assert_eq!(json["policy"], expected);
     let functions = [

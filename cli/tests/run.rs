@@ -54,6 +54,23 @@ fn a_backtrace_goes_through_tail_calls_and_functions_without_a_frame() {
 }
 
 #[test]
+fn an_uncaught_exception_has_its_tag_s_name_and_the_backtrace_of_its_throw() {
+    let scratch = scratch(&["throw.wat"]);
+    for target in TARGETS {
+        for (argument, tag) in [(None, "out of \\x1bmilk"), (Some("x"), "tag[1]")] {
+            let mut args = vec!["throw.wat", "--target", target, "--"];
+            args.extend(argument);
+            let thrown = run(scratch.path(), &args);
+            thrown.expect_code(134);
+            let expected = format!(
+                "elfin: uncaught exception {tag}\n    0: inner\n    1: outer\n    2: func[3]\n"
+            );
+            assert_eq!(thrown.stderr, expected, "{target}");
+        }
+    }
+}
+
+#[test]
 fn exit_codes_and_traps_on_every_target() {
     let scratch = scratch(&["exit.wat", "trap.wat", "hello.wat"]);
     for target in TARGETS {

@@ -8,12 +8,12 @@ use crate::module::{FuncType, RefType, ValType};
 use crate::program::TypeId;
 use std::collections::HashMap;
 use wasmparser::{
-    ArrayType, CompositeInnerType, CompositeType, ContType, FieldType, PackedIndex, StorageType,
-    StructType, SubType, UnpackedIndex,
+    AbstractHeapType, ArrayType, CompositeInnerType, CompositeType, ContType, FieldType, HeapType,
+    PackedIndex, StorageType, StructType, SubType, UnpackedIndex,
 };
 
-/// The types of a program: those of functions, and a place for any other. `TypeId` n is entry n - 1.
-pub type Types = Vec<Option<FuncType>>;
+/// The types of a program; an index in one of them is a `TypeId`. `TypeId` n is entry n - 1.
+pub type Types = Vec<SubType>;
 
 /// Groups that were met, and the id of the first type of each.
 #[derive(Debug, Default)]
@@ -71,10 +71,7 @@ impl Canonical {
                 }
                 _ => Some(index),
             })?;
-            types.push(match ty.composite_type.inner {
-                CompositeInnerType::Func(ty) => Some(ty),
-                _ => None,
-            });
+            types.push(ty);
         }
         self.groups.insert(group, first);
         Ok(first)
@@ -104,8 +101,7 @@ pub fn reference_type(ids: &[TypeId], ty: RefType) -> RefType {
     reference_with(ty, &canonical).unwrap_or(ty)
 }
 
-/// Whether a value of type `found` is one of type `wanted`, both of the program (core spec, 3.3 Matching, for
-/// references to functions and from outside).
+/// Whether a value of type `found` is one of type `wanted`, both of the program (core spec, 3.3 Matching).
 #[must_use]
 pub fn is_subtype(types: &Types, found: ValType, wanted: ValType) -> bool {
     let (ValType::Ref(found), ValType::Ref(wanted)) = (found, wanted) else {
@@ -114,11 +110,112 @@ pub fn is_subtype(types: &Types, found: ValType, wanted: ValType) -> bool {
     if found.is_nullable() && !wanted.is_nullable() {
         return false;
     }
-    let is_function = |ty: RefType| match ty.type_index().map(|index| index.unpack()) {
-        Some(UnpackedIndex::Module(id)) => types[id as usize - 1].is_some(),
-        _ => false,
-    };
-    found.heap_type() == wanted.heap_type() || (wanted.is_func_ref() && is_function(found))
+    is_heap_subtype(types, found.heap_type(), wanted.heap_type())
+}
+
+fn is_heap_subtype(types: &Types, found: HeapType, wanted: HeapType) -> bool {
+    use AbstractHeapType::{Any, Array, Cont, Eq, Exn, Extern, Func, I31, Struct};
+    use AbstractHeapType::{NoCont, NoExn, NoExtern, NoFunc, None};
+    if found == wanted {
+        return true;
+    }
+    let (found_id, wanted_id) = (heap_id(found), heap_id(wanted));
+    match (found, wanted) {
+        (HeapType::Abstract { ty: found, .. }, HeapType::Abstract { ty: wanted, .. }) => {
+            matches!(
+                (found, wanted),
+                (Eq | I31 | Struct | Array | None, Any)
+                    | (I31 | Struct | Array | None, Eq)
+                    | (None, I31 | Struct | Array)
+                    | (NoExtern, Extern)
+                    | (NoFunc, Func)
+                    | (NoExn, Exn)
+                    | (NoCont, Cont)
+            )
+        }
+        (HeapType::Abstract { ty: found, .. }, _) => {
+            let inner = wanted_id.map(|id| &types[id.index() - 1].composite_type.inner);
+            matches!(
+                (found, inner),
+                (
+                    None,
+                    Some(CompositeInnerType::Struct(_) | CompositeInnerType::Array(_))
+                ) | (NoFunc, Some(CompositeInnerType::Func(_)))
+                    | (NoCont, Some(CompositeInnerType::Cont(_)))
+            )
+        }
+        (_, HeapType::Abstract { ty: wanted, .. }) => {
+            let inner = found_id.map(|id| &types[id.index() - 1].composite_type.inner);
+            matches!(
+                (inner, wanted),
+                (Some(CompositeInnerType::Struct(_)), Any | Eq | Struct)
+                    | (Some(CompositeInnerType::Array(_)), Any | Eq | Array)
+                    | (Some(CompositeInnerType::Func(_)), Func)
+                    | (Some(CompositeInnerType::Cont(_)), Cont)
+            )
+        }
+        _ => match (found_id, wanted_id) {
+            (Some(found), Some(wanted)) => is_declared_subtype(types, found, wanted),
+            _ => false,
+        },
+    }
+}
+
+/// Whether `found` is `wanted` or one of its declared subtypes.
+#[must_use]
+pub fn is_declared_subtype(types: &Types, found: TypeId, wanted: TypeId) -> bool {
+    let mut found = Some(found);
+    while let Some(id) = found {
+        if id == wanted {
+            return true;
+        }
+        found = supertype(&types[id.index() - 1]);
+    }
+    false
+}
+
+/// The declared supertype of a type of the program.
+#[must_use]
+pub fn supertype(ty: &SubType) -> Option<TypeId> {
+    match ty.supertype_idxs.first()?.unpack() {
+        UnpackedIndex::Module(id) => Some(TypeId(id)),
+        _ => None,
+    }
+}
+
+/// Whether references of a type of the program lead to functions.
+#[must_use]
+pub fn is_function(types: &Types, ty: RefType) -> bool {
+    match ty.heap_type() {
+        HeapType::Abstract { ty, .. } => {
+            matches!(ty, AbstractHeapType::Func | AbstractHeapType::NoFunc)
+        }
+        concrete => heap_id(concrete).is_some_and(|id| {
+            matches!(
+                types[id.index() - 1].composite_type.inner,
+                CompositeInnerType::Func(_)
+            )
+        }),
+    }
+}
+
+fn heap_id(ty: HeapType) -> Option<TypeId> {
+    match ty {
+        HeapType::Concrete(UnpackedIndex::Module(id))
+        | HeapType::Exact(UnpackedIndex::Module(id)) => Some(TypeId(id)),
+        _ => None,
+    }
+}
+
+/// A heap type of a module as one of the program.
+#[must_use]
+pub fn heap_type(ids: &[TypeId], ty: HeapType) -> HeapType {
+    match ty {
+        HeapType::Concrete(UnpackedIndex::Module(index)) => {
+            HeapType::Concrete(UnpackedIndex::Module(ids[index as usize].0))
+        }
+        ty => ty,
+    }
 }
 
 type Map<'a> = &'a dyn Fn(PackedIndex) -> Option<PackedIndex>;

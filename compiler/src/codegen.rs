@@ -11,11 +11,12 @@ use crate::options::Arch;
 use crate::program::{FuncId, HostId, UnknownId};
 use crate::symbol::Symbol;
 use crate::translate::{self, Env};
+use crate::unwind::{self, Unwind};
 use crate::usage::body_of;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, LibCall, TrapCode};
-use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_codegen::{Context, FinalizedRelocTarget, ir};
 use cranelift_frontend::FunctionBuilderContext;
 use elfin_abi::host::Libcall;
@@ -38,8 +39,13 @@ pub struct CompiledFunction {
     /// Offsets of trapping instructions, ascending, and their codes. Accesses of linear memory are not among
     /// them: those are known by the address that faults.
     pub traps: Vec<(u32, trap::TrapCode)>,
+    /// Calls during which references lie in the frame, ascending: the offset of the return address, and the distances
+    /// of those words from the frame pointer, downwards.
+    pub safepoints: Vec<(u32, Vec<u32>)>,
     /// It keeps no frame record (see `elfin_abi::program::FuncRecord::FRAMELESS`).
     pub frameless: bool,
+    /// For the unwinder, if the program throws.
+    pub unwind: Option<Unwind>,
     /// Disassembly, if asked for.
     pub disassembly: Option<String>,
 }
@@ -227,6 +233,14 @@ fn compile_one(
         message,
         place: place(env, symbol),
     };
+    // The back end would panic, at a place that does not say why.
+    if !env.has_vectors()
+        && let Some(ty) = translate::find_vector(&context.func)
+    {
+        return Err(error(format!(
+            "the code has a vector ({ty}), the target has none"
+        )));
+    }
     context
         .compile(isa, &mut ControlPlane::default())
         .map_err(|e| match &e.inner {
@@ -269,14 +283,31 @@ fn compile_one(
         .filter_map(|t| Some((t.offset, runtime_trap(t.code)?)))
         .collect();
     traps.sort_by_key(|(offset, _)| *offset);
+    let unwind = if env.usage.throws {
+        let restores = env.call_conv() != CallConv::Tail;
+        Some(unwind::read(env.arch, restores, &compiled.buffer).map_err(error)?)
+    } else {
+        None
+    };
+    let safepoints = compiled
+        .buffer
+        .user_stack_maps()
+        .iter()
+        .map(|(offset, span, map)| {
+            let distances = map.entries().map(|(_, from_sp)| span - from_sp);
+            (*offset, distances.collect())
+        })
+        .collect();
     let code = compiled.buffer.data().to_vec();
     let mut function = CompiledFunction {
         symbol,
         alignment: alignment(env.arch),
         relocations,
         traps,
+        safepoints,
         frameless: is_frameless(env.arch, &code),
         code,
+        unwind,
         disassembly: compiled.vcode.clone(),
     };
     if env.arch == Arch::X86_64 {
@@ -431,7 +462,9 @@ mod tests {
             alignment,
             relocations: Vec::new(),
             traps: Vec::new(),
+            safepoints: Vec::new(),
             frameless: false,
+            unwind: None,
             disassembly: None,
         };
         let functions = vec![

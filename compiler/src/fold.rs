@@ -8,8 +8,12 @@
 //! nobody but its own instance can see the memory or table. A segment that is out of bounds is a step that
 //! traps, and nothing after it is folded or done.
 
+use crate::module::ConstExpr;
 use crate::options::Arch;
-use crate::program::{Callee, Constant, DataId, ElementId, FuncId, InstanceId, Program, evaluate};
+use crate::program::{
+    Callee, Constant, DataId, ElementId, FuncId, GlobalId, Instance, InstanceId, Program, TableId,
+    evaluate,
+};
 use crate::usage::code_runs_before;
 use elfin_abi::trap::TrapCode;
 use std::collections::BTreeMap;
@@ -70,12 +74,45 @@ pub enum Step {
     CopyData(DataId),
     /// Copy an active element segment into its table, likewise.
     CopyElements(ElementId),
+    /// Give a global its initial value.
+    SetGlobal(GlobalId),
+    /// Give the entries of a table their initial value.
+    FillTable(TableId),
+    /// Evaluate the references of a passive element segment.
+    EvaluateElements(ElementId),
     /// Call a start function.
     Start(FuncId),
     /// Call a start function that is an import.
     StartImport(Callee),
     /// Instantiation fails.
     Trap(TrapCode),
+}
+
+impl Step {
+    /// Whether it changes entries of a table.
+    #[must_use]
+    pub fn fills(&self, program: &Program<'_>, table: u32) -> bool {
+        match self {
+            Step::CopyElements(id) => program.elements[id.index()]
+                .active
+                .is_some_and(|(filled, _)| filled == table),
+            Step::FillTable(id) => id.0 == table,
+            _ => false,
+        }
+    }
+}
+
+/// Whether a reference is null or leads to a function: the linker can fill it in.
+fn is_address(constant: Constant) -> bool {
+    matches!(constant, Constant::Null | Constant::Function(_))
+}
+
+/// Whether some item of an element segment is neither null nor a function.
+#[must_use]
+pub fn is_computed(program: &Program<'_>, instance: &Instance<'_>, items: &[ConstExpr]) -> bool {
+    items
+        .iter()
+        .any(|item| !is_address(evaluate(&program.globals, instance, item)))
 }
 
 /// Tables with more entries than this are not folded but filled at start.
@@ -176,13 +213,27 @@ fn fold_instance(
     let instance = &program.instances[id.index()];
     let steps = &mut folded.steps;
     let silent = !code_runs_before(program, id);
+    for (global, info) in (0..).map(GlobalId).zip(&program.globals) {
+        if info.instance == id && info.init == Constant::Computed {
+            steps.push(Step::SetGlobal(global));
+        }
+    }
+    for (table, info) in (0..).map(TableId).zip(&program.tables) {
+        if info.instance == id && !is_address(info.init) {
+            steps.push(Step::FillTable(table));
+        }
+    }
     for (i, element) in instance.module.elements.iter().enumerate() {
         let segment = instance.first_element + i as u32;
         let info = &program.elements[segment as usize];
         if info.declared {
             folded.elements[segment as usize] = Applied::Folded;
         }
+        let computed = is_computed(program, instance, &element.items);
         let Some((table, offset)) = info.active else {
+            if computed && !info.declared {
+                steps.push(Step::EvaluateElements(ElementId(segment)));
+            }
             continue;
         };
         let table_info = &program.tables[table as usize];
@@ -191,7 +242,9 @@ fn fold_instance(
         if private && offset.saturating_add(element.items.len() as u64) > table_info.initial {
             return Err(TrapCode::TableOutOfBounds);
         }
-        if !private || table_info.initial > MAX_FOLDED_ENTRIES {
+        // What was copied to a table first must not lie over what was copied later.
+        let late = steps.iter().any(|step| step.fills(program, table));
+        if !private || late || computed || table_info.initial > MAX_FOLDED_ENTRIES {
             steps.push(Step::CopyElements(ElementId(segment)));
             folded.elements[segment as usize] = Applied::AtStart;
             continue;
@@ -201,7 +254,7 @@ fn fold_instance(
         for (slot, item) in (offset as usize..).zip(&element.items) {
             let entry = match evaluate(&program.globals, instance, item) {
                 Constant::Function(callee) => Some(callee),
-                Constant::Null | Constant::Bits(_) | Constant::V128(_) => None,
+                Constant::Null | Constant::Bits(_) | Constant::V128(_) | Constant::Computed => None,
             };
             if slot >= entries.len() {
                 entries.resize(slot + 1, None);

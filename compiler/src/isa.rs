@@ -1,16 +1,17 @@
 //! Target and options → Cranelift's `TargetIsa`. The only place that names Cranelift's flags.
 
+use crate::cpu::Feature;
 use crate::error::{Error, Place, Result};
 use crate::options::{Arch, OptLevel, Options};
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use target_lexicon::Triple;
 
-/// The instruction set and flags to compile with.
+/// The instruction set and flags to compile with. `unwinds`: where registers are saved will be asked for.
 ///
 /// # Errors
 /// [`Error::Internal`] when Cranelift does not know a flag.
-pub fn build(options: &Options) -> Result<OwnedTargetIsa> {
+pub fn build(options: &Options, unwinds: bool) -> Result<OwnedTargetIsa> {
     let internal = |message: String| Error::Internal {
         message,
         place: Place::default(),
@@ -50,7 +51,7 @@ pub fn build(options: &Options) -> Result<OwnedTargetIsa> {
         ("enable_probestack", "true"),
         ("probestack_strategy", "inline"),
         ("preserve_frame_pointers", frame_pointers),
-        ("unwind_info", "false"),
+        ("unwind_info", if unwinds { "true" } else { "false" }),
         // Where blocks begin, for the pass that shortens branches.
         (
             "machine_code_cfg_info",
@@ -74,7 +75,71 @@ pub fn build(options: &Options) -> Result<OwnedTargetIsa> {
     }
     .parse()
     .map_err(|e| internal(format!("target: {e}")))?;
-    let isa = isa::lookup(triple).map_err(|e| internal(format!("target: {e}")))?;
+    let mut isa = isa::lookup(triple).map_err(|e| internal(format!("target: {e}")))?;
+    for feature in options.cpu.features.iter() {
+        let flag = flag(feature);
+        isa.enable(flag)
+            .map_err(|e| internal(format!("flag {flag}: {e}")))?;
+    }
     isa.finish(settings::Flags::new(flags))
         .map_err(|e| internal(format!("target: {e}")))
+}
+
+/// What the back end calls a feature.
+const fn flag(feature: Feature) -> &'static str {
+    match feature {
+        Feature::Sse3 => "has_sse3",
+        Feature::Ssse3 => "has_ssse3",
+        Feature::Sse41 => "has_sse41",
+        Feature::Sse42 => "has_sse42",
+        Feature::Popcnt => "has_popcnt",
+        Feature::Cmpxchg16b => "has_cmpxchg16b",
+        Feature::Avx => "has_avx",
+        Feature::Avx2 => "has_avx2",
+        Feature::Fma => "has_fma",
+        Feature::Bmi1 => "has_bmi1",
+        Feature::Bmi2 => "has_bmi2",
+        Feature::Lzcnt => "has_lzcnt",
+        Feature::Avx512f => "has_avx512f",
+        Feature::Avx512dq => "has_avx512dq",
+        Feature::Avx512vl => "has_avx512vl",
+        Feature::Avx512vbmi => "has_avx512vbmi",
+        Feature::Avx512bitalg => "has_avx512bitalg",
+        Feature::Lse => "has_lse",
+        Feature::Dotprod => "has_dotprod",
+        // At least 128 bits wide, which the back end takes it for.
+        Feature::V => "has_v",
+        Feature::Zba => "has_zba",
+        Feature::Zbb => "has_zbb",
+        Feature::Zbs => "has_zbs",
+        Feature::Zicond => "has_zicond",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::{Cpu, Features, arch_of};
+
+    #[test]
+    fn the_back_end_knows_every_feature() {
+        for arch in Arch::ALL {
+            let features: Vec<Feature> = Feature::ALL
+                .iter()
+                .copied()
+                .filter(|feature| arch_of(*feature) == *arch)
+                .collect();
+            let mut options = Options::new(*arch);
+            options.cpu = Cpu {
+                features: Features::of(&features),
+                ..Cpu::default()
+            };
+            let isa = build(&options).unwrap();
+            for feature in features {
+                let name = flag(feature);
+                let set = isa.isa_flags().into_iter().find(|f| f.name == name);
+                assert_eq!(set.and_then(|f| f.as_bool()), Some(true), "{name}");
+            }
+        }
+    }
 }

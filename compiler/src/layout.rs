@@ -6,14 +6,14 @@
 //! through a parameter; the offsets within it are the same.
 
 use crate::error::{Error, Result};
-use crate::fold::Folded;
+use crate::fold::{Folded, Step};
 use crate::module::ValType;
+use crate::objects::{self, Object, ObjectTypes};
 use crate::options::{Addressing, Arch, DEFAULT_MAX_THREADS, MemoryMode, Options};
-use crate::program::{Constant, GlobalId, MemoryId, Program, TableId};
+use crate::program::{Constant, ElementId, GlobalId, MemoryId, Program, TableId};
 use crate::usage::Usage;
-use elfin_abi::map;
 use elfin_abi::state::{FuncRef, MemoryDescriptor, SegmentDescriptor, TableDescriptor};
-use elfin_abi::threads;
+use elfin_abi::{exception, gc, map, threads};
 
 /// Where everything lies.
 #[derive(Debug)]
@@ -32,6 +32,16 @@ pub struct Layout {
     pub data: Vec<Option<u32>>,
     /// Offset of each element segment's descriptor, likewise.
     pub elements: Vec<Option<u32>>,
+    /// Where exceptions live, if the program throws but makes no other objects.
+    pub exceptions: u64,
+    /// For each tag what exceptions look like, if they are objects among others.
+    pub exception_objects: Vec<Object>,
+    /// Offset of the references of each element segment that are evaluated at start and used later.
+    pub element_items: Vec<Option<u32>>,
+    /// Numbers of types and what objects look like.
+    pub types: ObjectTypes,
+    /// The garbage-collected heap, if the program makes objects.
+    pub heap: Option<HeapPlace>,
     /// Bytes of the state block.
     pub state_size: u64,
     /// What lies below this offset of the state block is found through the context parameter, if there is one. In a
@@ -61,6 +71,21 @@ pub struct ThreadsPlace {
     pub stride: u64,
     /// Number of slots.
     pub count: u64,
+}
+
+/// The place of the garbage-collected heap.
+#[derive(Clone, Copy, Debug)]
+pub struct HeapPlace {
+    /// Offset of its `elfin_abi::gc::Heap` in the state block.
+    pub state: u32,
+    /// First address of the lower half.
+    pub base: u64,
+    /// Bytes of address space of each half.
+    pub half: u64,
+    /// Most bytes of objects.
+    pub max: u64,
+    /// Collect at every allocation.
+    pub stress: bool,
 }
 
 /// A memory's place.
@@ -198,7 +223,7 @@ pub fn lay_out(
         .iter()
         .zip(&usage.globals_set)
         .map(|(global, set)| {
-            if !*set {
+            if !*set && global.init != Constant::Computed {
                 GlobalPlace::Constant(global.init)
             } else if global.ty.content_type == ValType::V128 {
                 GlobalPlace::Slot(slots.take_aligned(16, 16))
@@ -207,6 +232,8 @@ pub fn lay_out(
             }
         })
         .collect();
+
+    let heap_state = usage.allocates.then(|| slots.take(gc::Heap::SIZE));
 
     let stack_size = options.max_stack.max(GRANULE).next_multiple_of(GRANULE);
     if stack_size > MAX_STACK {
@@ -231,6 +258,32 @@ pub fn lay_out(
     };
 
     let has_threads = program.has_threads();
+    let image_end = memory_base;
+    let heap = heap_state.map(|state| {
+        let half = (gc::END - image_end) / 2 / GRANULE * GRANULE;
+        HeapPlace {
+            state,
+            base: image_end,
+            half,
+            max: options.max_gc_heap.min(half) / gc::GRANULE * gc::GRANULE,
+            stress: options.gc_stress,
+        }
+    });
+    if has_threads && (heap.is_some() || usage.throws) {
+        // One thread would move objects under the hands of another; what is thrown has one place for all.
+        let feature = if usage.throws {
+            "exceptions in a program with threads"
+        } else {
+            "garbage collection in a program with threads"
+        };
+        return Err(Error::Unsupported {
+            feature: feature.to_owned(),
+            place: program.main().module.place(),
+        });
+    }
+    // References have 32 bits: where there is a heap, memories lie behind it.
+    let memory_base = if heap.is_some() { gc::END } else { image_end };
+
     let primary = program.primary_memory();
     let mut next = memory_base
         + if primary.is_some() {
@@ -295,7 +348,7 @@ pub fn lay_out(
             capacity,
             fixed_length: !grown,
             constant: !usage.tables_written[i]
-                && !folded.steps.iter().any(|s| writes_table(program, s, i)),
+                && !folded.steps.iter().any(|s| s.fills(program, i as u32)),
         });
     }
     let data = usage
@@ -307,6 +360,20 @@ pub fn lay_out(
         .elements_used
         .iter()
         .map(|used| used.then(|| slots.take(SegmentDescriptor::SIZE)))
+        .collect();
+
+    let element_items: Vec<Option<u32>> = program
+        .elements
+        .iter()
+        .zip(&usage.elements_used)
+        .enumerate()
+        .map(|(i, (segment, used))| {
+            let id = ElementId(i as u32);
+            let instance = &program.instances[segment.instance.index()];
+            let items = &instance.module.elements[segment.index as usize].items;
+            (*used && folded.steps.contains(&Step::EvaluateElements(id)))
+                .then(|| slots.take(items.len() as u32 * FuncRef::SIZE))
+        })
         .collect();
 
     let mut private_size = u64::MAX;
@@ -345,16 +412,23 @@ pub fn lay_out(
             next += bytes.next_multiple_of(GRANULE) + GRANULE;
         }
     }
+    let exceptions = next;
     let state_size = slots.next;
     if state_size > MAX_STATE_BYTES {
         return Err(limit(format!(
             "instance state of {state_size} bytes; the most is {MAX_STATE_BYTES}"
         )));
     }
+    let behind = exceptions
+        + if usage.throws {
+            exception::ARENA_SIZE
+        } else {
+            0
+        };
     let threads = (has_threads || program.script.is_some())
         .then(|| {
             let own = if has_threads { private_size } else { 0 };
-            place_threads(program, options, next, stack_size, own)
+            place_threads(program, options, behind, stack_size, own)
         })
         .transpose()
         .map_err(limit)?;
@@ -372,13 +446,21 @@ pub fn lay_out(
         globals,
         data,
         elements,
+        exceptions,
+        exception_objects: match heap {
+            Some(_) => objects::exception_objects(program),
+            None => Vec::new(),
+        },
+        element_items,
+        types: objects::object_types(&program.types),
+        heap,
         state_size,
         private_size,
         has_threads,
         threads,
         stack,
         image_base,
-        image_end: memory_base,
+        image_end,
     })
 }
 
@@ -423,15 +505,6 @@ fn place_threads(
     })
 }
 
-fn writes_table(program: &Program<'_>, step: &crate::fold::Step, table: usize) -> bool {
-    match step {
-        crate::fold::Step::CopyElements(id) => program.elements[id.index()]
-            .active
-            .is_some_and(|(t, _)| t as usize == table),
-        _ => false,
-    }
-}
-
 /// How generated code gets at the base of a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BaseAccess {
@@ -451,6 +524,8 @@ impl Layout {
             // Threads share memories: those are where they are for all of them.
             (Addressing::Context, _) if !self.has_threads => BaseAccess::Load,
             _ if program.primary_memory() != Some(id) => BaseAccess::Load,
+            // Too far for a constant, and for a symbol.
+            _ if self.heap.is_some() => BaseAccess::Load,
             (_, Arch::X86_64) => BaseAccess::Constant(self.memories[id.index()].base),
             (_, Arch::Aarch64 | Arch::Riscv64) => BaseAccess::Symbol,
         }

@@ -6,6 +6,7 @@
 
 pub mod canonical;
 pub mod codegen;
+pub mod cpu;
 pub mod emit;
 pub mod error;
 pub mod fold;
@@ -13,17 +14,20 @@ pub mod isa;
 pub mod layout;
 pub mod link;
 pub mod module;
+pub mod objects;
 pub mod optimise;
 pub mod options;
 pub mod parse;
 pub mod program;
 pub mod symbol;
 pub mod translate;
+pub mod unwind;
 pub mod usage;
 
 use std::borrow::Cow;
 use std::time::Instant;
 
+pub use cpu::{Cpu, Feature};
 pub use error::{Error, Place, Printable, Result};
 pub use options::*;
 
@@ -144,13 +148,16 @@ fn compile_linked(
     let usage = usage::find(program);
     let folded = fold::fold(program, options.arch);
     let layout = layout::lay_out(program, &usage, &folded, options)?;
-    let isa = isa::build(options)?;
+    let isa = isa::build(options, usage.throws)?;
     clock.lap("plan");
     let env = translate::Env {
         program,
         usage: &usage,
         layout: &layout,
         arch: options.arch,
+        cpu: options.cpu,
+        small: options.opt_level == OptLevel::Os,
+        grants: options.grants,
     };
     let work = codegen::work_list(env);
     let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
@@ -181,8 +188,8 @@ pub fn dump_clif(main: Source<'_>, links: &[Source<'_>], options: &Options) -> R
 /// # Errors
 /// As [`compile`].
 pub fn dump_asm(main: Source<'_>, links: &[Source<'_>], options: &Options) -> Result<String> {
-    let isa = isa::build(options)?;
     planned(main, links, options, |env, folded| {
+        let isa = isa::build(options, env.usage.throws)?;
         let work = codegen::work_list(env);
         let functions = codegen::compile(env, folded, &*isa, &work, true, &Silent)?;
         let text = functions.iter().map(|f| {
@@ -215,6 +222,9 @@ fn planned<T>(
             usage: &usage,
             layout: &layout,
             arch: options.arch,
+            cpu: options.cpu,
+            small: options.opt_level == OptLevel::Os,
+            grants: options.grants,
         },
         &folded,
     )

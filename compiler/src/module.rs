@@ -35,6 +35,10 @@ pub struct Module<'a> {
     pub globals: Vec<Global>,
     /// How many of `globals` are imported.
     pub imported_globals: u32,
+    /// Type index of each tag, imported ones first.
+    pub tags: Vec<u32>,
+    /// How many of `tags` are imported.
+    pub imported_tags: u32,
     /// Exports in order.
     pub exports: Vec<Export<'a>>,
     /// The start function.
@@ -45,8 +49,8 @@ pub struct Module<'a> {
     pub data: Vec<Data<'a>>,
     /// Names of functions, from the name section.
     pub function_names: Vec<Option<&'a str>>,
-    /// Where it first has a vector type or operator, reachable or not.
-    pub simd: Option<Place>,
+    /// Names of tags, from the name section.
+    pub tag_names: Vec<Option<&'a str>>,
 }
 
 /// An import.
@@ -82,6 +86,8 @@ pub enum Item {
     Memory(u32),
     /// Global index.
     Global(u32),
+    /// Tag index.
+    Tag(u32),
 }
 
 impl Item {
@@ -93,6 +99,7 @@ impl Item {
             Item::Table(_) => "table",
             Item::Memory(_) => "memory",
             Item::Global(_) => "global",
+            Item::Tag(_) => "tag",
         }
     }
 }
@@ -122,14 +129,18 @@ pub struct Summary {
     pub tables_grown: Vec<u32>,
     /// Memories that it grows.
     pub memories_grown: Vec<u32>,
-    /// Passive data segments it reads or drops.
+    /// Data segments it reads or drops.
     pub data: Vec<u32>,
-    /// Passive element segments it reads or drops.
+    /// Element segments it reads or drops.
     pub elements: Vec<u32>,
     /// It has a tail call.
     pub tail_calls: bool,
-    /// Offset of the first vector operator or type, if there is one.
-    pub simd: Option<u64>,
+    /// It throws: it has a `throw`, `throw_ref` or `rethrow`.
+    pub throws: bool,
+    /// It has a `try` of the legacy encoding, whose clauses come behind the code that they guard.
+    pub legacy_try: bool,
+    /// It makes objects.
+    pub allocates: bool,
     /// Number of operators.
     pub operators: u32,
 }
@@ -193,7 +204,7 @@ pub struct ConstExpr {
     pub operators: Vec<ConstOperator>,
 }
 
-/// An operator of a constant expression (core spec, 3.4.16, with extended constants).
+/// An operator of a constant expression (core spec, 3.4.16).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs, reason = "named as in the specification")]
 pub enum ConstOperator {
@@ -214,6 +225,36 @@ pub enum ConstOperator {
     I64Add,
     I64Sub,
     I64Mul,
+    RefI31,
+    /// Between `any` and `extern`: the same reference.
+    Convert,
+    StructNew(u32),
+    StructNewDefault(u32),
+    ArrayNew(u32),
+    ArrayNewDefault(u32),
+    /// Type and number of elements.
+    ArrayNewFixed(u32, u32),
+}
+
+impl ConstExpr {
+    /// Whether it makes an object. If so the object, or one that it is part of, is its value: no operator of
+    /// a constant expression takes a reference but those that make or convert one.
+    #[must_use]
+    pub fn allocates(&self) -> bool {
+        use ConstOperator::{
+            ArrayNew, ArrayNewDefault, ArrayNewFixed, StructNew, StructNewDefault,
+        };
+        self.operators.iter().any(|operator| {
+            matches!(
+                operator,
+                StructNew(_)
+                    | StructNewDefault(_)
+                    | ArrayNew(_)
+                    | ArrayNewDefault(_)
+                    | ArrayNewFixed(..)
+            )
+        })
+    }
 }
 
 impl Module<'_> {
@@ -232,6 +273,29 @@ impl Module<'_> {
     #[must_use]
     pub fn function_name(&self, index: u32) -> Option<&str> {
         self.function_names.get(index as usize).copied().flatten()
+    }
+
+    /// The type of a tag: what its exceptions carry are the parameters.
+    ///
+    /// # Panics
+    /// When the index is out of range, which validation rules out.
+    #[must_use]
+    pub fn tag_type(&self, index: u32) -> &FuncType {
+        self.types[self.tags[index as usize] as usize]
+            .as_ref()
+            .expect("the type of a tag is a function type")
+    }
+
+    /// What a message calls a tag: as it is exported or imported, else by the name section.
+    #[must_use]
+    pub fn tag_name(&self, index: u32) -> Option<&str> {
+        let exported = self.exports.iter().find(|e| e.item == Item::Tag(index));
+        let imported = || self.imports.iter().find(|i| i.item == Item::Tag(index));
+        let named = || self.tag_names.get(index as usize).copied().flatten();
+        exported
+            .map(|e| e.name)
+            .or_else(|| imported().map(|i| i.name))
+            .or_else(named)
     }
 
     /// What `name` exports.

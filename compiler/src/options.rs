@@ -1,5 +1,7 @@
 //! What the caller decides about a compilation: plain data.
 
+use crate::cpu::Cpu;
+
 /// Instruction set of the executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Arch {
@@ -84,6 +86,8 @@ pub enum UnknownImports {
 pub struct Options {
     /// Target instruction set.
     pub arch: Arch,
+    /// What code may use beyond the baseline of `arch`.
+    pub cpu: Cpu,
     /// Optimisation level.
     pub opt_level: OptLevel,
     /// Guarded or checked memories.
@@ -97,10 +101,16 @@ pub struct Options {
     /// Most threads at a time beside the first; without it [`DEFAULT_MAX_THREADS`], or as many as the address space
     /// has room for.
     pub max_threads: Option<u32>,
+    /// Most bytes of objects in the garbage-collected heap.
+    pub max_gc_heap: u64,
+    /// Collect garbage at every allocation: a test of ours.
+    pub gc_stress: bool,
     /// What to do with unknown imports.
     pub unknown_imports: UnknownImports,
     /// Export of the main module to call after instantiation, instead of `_start`.
     pub invoke: Option<String>,
+    /// What the policy grants that the program is linked with: it decides what is prepared at start.
+    pub grants: elfin_abi::host::Grants,
 }
 
 /// Stack size when nothing is said: 8 MiB, as the main thread of a native process.
@@ -108,6 +118,8 @@ pub const DEFAULT_MAX_STACK: u64 = 8 << 20;
 
 /// Most threads when nothing is said.
 pub const DEFAULT_MAX_THREADS: u32 = 1024;
+/// Most bytes of objects when nothing is said. While they are moved there is as much again.
+pub const DEFAULT_MAX_GC_HEAP: u64 = 1 << 30;
 
 impl Options {
     /// The defaults for `arch`.
@@ -115,14 +127,18 @@ impl Options {
     pub fn new(arch: Arch) -> Self {
         Self {
             arch,
+            cpu: Cpu::default(),
             opt_level: OptLevel::default(),
             memory: MemoryMode::default(),
             addressing: Addressing::default(),
             max_memory: None,
             max_stack: DEFAULT_MAX_STACK,
             max_threads: None,
+            max_gc_heap: DEFAULT_MAX_GC_HEAP,
+            gc_stress: false,
             unknown_imports: UnknownImports::default(),
             invoke: None,
+            grants: elfin_abi::host::Grants::default(),
         }
     }
 }

@@ -15,7 +15,8 @@ use std::borrow::Cow;
 use wasmparser::{
     CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate,
     FuncValidatorAllocations, FunctionBody, KnownCustom, Name, Operator, Parser, Payload,
-    TableInit, TypeRef, ValType, ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    StorageType, TableInit, TypeRef, ValType, ValidPayload, Validator, ValidatorResources,
+    WasmFeatures,
 };
 
 /// Most targets of a `br_table`: a larger one was once miscompiled on aarch64 (GHSA-mghf-wjfp-p5xm).
@@ -101,11 +102,6 @@ pub fn parse<'a>(name: &str, bytes: &'a [u8]) -> Result<Module<'a>> {
     }
     let mut module = reader.module;
     module.bodies = read_bodies(&module, bodies)?;
-    if module.simd.is_none() {
-        module.simd = (module.imported_functions..)
-            .zip(&module.bodies)
-            .find_map(|(index, body)| Some(module.function_place(index, Some(body.summary.simd?))));
-    }
     Ok(module)
 }
 
@@ -124,12 +120,14 @@ fn empty_module<'a>(name: &str) -> Module<'a> {
         imported_memories: 0,
         globals: Vec::new(),
         imported_globals: 0,
+        tags: Vec::new(),
+        imported_tags: 0,
         exports: Vec::new(),
         start: None,
         elements: Vec::new(),
         data: Vec::new(),
         function_names: Vec::new(),
-        simd: None,
+        tag_names: Vec::new(),
     }
 }
 
@@ -150,13 +148,20 @@ impl<'a> Reader<'a> {
         match payload {
             Payload::TypeSection(section) => {
                 for group in section.into_iter_with_offsets() {
-                    let (offset, group) = group.map_err(|e| self.invalid(&e))?;
-                    self.type_group(&group, offset)?;
+                    let (_, group) = group.map_err(|e| self.invalid(&e))?;
                     let types = group.types().cloned().collect();
                     self.module.groups.push(types);
                     for (offset, ty) in group.into_types_and_offsets() {
-                        // Arrays, structs and continuations are met again, and refused, where they
-                        // are used.
+                        let fields = match &ty.composite_type.inner {
+                            CompositeInnerType::Struct(ty) => &ty.fields[..],
+                            CompositeInnerType::Array(ty) => std::slice::from_ref(&ty.0),
+                            _ => &[],
+                        };
+                        for field in fields {
+                            if let StorageType::Val(ty) = field.element_type {
+                                self.value_type(ty, offset)?;
+                            }
+                        }
                         let function = match ty.composite_type.inner {
                             CompositeInnerType::Func(f) => Some(f),
                             _ => None,
@@ -201,7 +206,10 @@ impl<'a> Reader<'a> {
                 }
             }
             Payload::TagSection(section) => {
-                return Err(self.unsupported("exceptions", section.range().start));
+                for tag in section {
+                    let tag = tag.map_err(|e| self.invalid(&e))?;
+                    self.module.tags.push(tag.func_type_idx);
+                }
             }
             Payload::GlobalSection(section) => {
                 for global in section.into_iter_with_offsets() {
@@ -218,8 +226,8 @@ impl<'a> Reader<'a> {
                 }
             }
             Payload::ExportSection(section) => {
-                for export in section.into_iter_with_offsets() {
-                    let (offset, export) = export.map_err(|e| self.invalid(&e))?;
+                for export in section {
+                    let export = export.map_err(|e| self.invalid(&e))?;
                     let item = match export.kind {
                         ExternalKind::Func | ExternalKind::FuncExact => {
                             Item::Function(export.index)
@@ -227,7 +235,7 @@ impl<'a> Reader<'a> {
                         ExternalKind::Table => Item::Table(export.index),
                         ExternalKind::Memory => Item::Memory(export.index),
                         ExternalKind::Global => Item::Global(export.index),
-                        ExternalKind::Tag => return Err(self.unsupported("exceptions", offset)),
+                        ExternalKind::Tag => Item::Tag(export.index),
                     };
                     self.module.exports.push(Export {
                         name: export.name,
@@ -272,35 +280,26 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A function type with subtypes or supertypes would need more of `call_indirect` than to compare ids.
-    fn type_group(&self, group: &wasmparser::RecGroup, offset: u64) -> Result<()> {
-        for ty in group.types() {
-            let is_function = matches!(ty.composite_type.inner, CompositeInnerType::Func(_));
-            let plain = ty.is_final && ty.supertype_idxs.is_empty();
-            if is_function && !plain {
-                return Err(self.unsupported("gc", offset));
-            }
-        }
-        Ok(())
-    }
-
     /// A corrupt name section is ignored from the first error on: names are a courtesy.
     fn names(&mut self, names: wasmparser::NameSectionReader<'a>) {
         for name in names {
             let Ok(name) = name else { return };
-            let Name::Function(map) = name else { continue };
+            let module = &mut self.module;
+            let (map, names, count) = match name {
+                Name::Function(map) => (map, &mut module.function_names, module.functions.len()),
+                Name::Tag(map) => (map, &mut module.tag_names, module.tags.len()),
+                _ => continue,
+            };
             for naming in map {
                 let Ok(naming) = naming else { return };
                 let index = naming.index as usize;
-                if index >= self.module.functions.len() {
+                if index >= count {
                     continue;
                 }
-                if self.module.function_names.len() <= index {
-                    self.module
-                        .function_names
-                        .resize(self.module.functions.len(), None);
+                if names.len() <= index {
+                    names.resize(count, None);
                 }
-                self.module.function_names[index] = Some(naming.name);
+                names[index] = Some(naming.name);
             }
         }
     }
@@ -333,7 +332,11 @@ impl<'a> Reader<'a> {
                 module.imported_globals += 1;
                 Item::Global(module.imported_globals - 1)
             }
-            TypeRef::Tag(_) => return Err(self.unsupported("exceptions", offset)),
+            TypeRef::Tag(ty) => {
+                module.tags.push(ty.func_type_idx);
+                module.imported_tags += 1;
+                Item::Tag(module.imported_tags - 1)
+            }
         };
         self.module.imports.push(Import {
             module: import.module,
@@ -398,6 +401,24 @@ impl<'a> Reader<'a> {
                 Operator::I64Add => ConstOperator::I64Add,
                 Operator::I64Sub => ConstOperator::I64Sub,
                 Operator::I64Mul => ConstOperator::I64Mul,
+                Operator::RefI31 => ConstOperator::RefI31,
+                Operator::AnyConvertExtern | Operator::ExternConvertAny => ConstOperator::Convert,
+                Operator::StructNew { struct_type_index } => {
+                    ConstOperator::StructNew(struct_type_index)
+                }
+                Operator::StructNewDefault { struct_type_index } => {
+                    ConstOperator::StructNewDefault(struct_type_index)
+                }
+                Operator::ArrayNew { array_type_index } => {
+                    ConstOperator::ArrayNew(array_type_index)
+                }
+                Operator::ArrayNewDefault { array_type_index } => {
+                    ConstOperator::ArrayNewDefault(array_type_index)
+                }
+                Operator::ArrayNewFixed {
+                    array_type_index,
+                    array_size,
+                } => ConstOperator::ArrayNewFixed(array_type_index, array_size),
                 Operator::End => continue,
                 other => return Err(self.unsupported(&feature_of(&other), offset)),
             });
@@ -405,13 +426,7 @@ impl<'a> Reader<'a> {
         Ok(ConstExpr { operators })
     }
 
-    fn value_type(&mut self, ty: ValType, offset: u64) -> Result<()> {
-        if ty == ValType::V128 && self.module.simd.is_none() {
-            self.module.simd = Some(Place {
-                offset: Some(offset),
-                ..self.module.place()
-            });
-        }
+    fn value_type(&self, ty: ValType, offset: u64) -> Result<()> {
         value_type_feature(ty).map_or(Ok(()), |feature| Err(self.unsupported(feature, offset)))
     }
 
@@ -448,20 +463,16 @@ fn unsupported(module: &Module<'_>, feature: &str, offset: u64) -> Error {
 fn value_type_feature(ty: ValType) -> Option<&'static str> {
     match ty {
         ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 | ValType::V128 => None,
-        ValType::Ref(r) if r.is_func_ref() || r.is_extern_ref() => None,
-        // Of a type that is no function type there are only null references without the instructions that
-        // make others, which are refused.
-        ValType::Ref(r) if r.is_concrete_type_ref() => None,
         ValType::Ref(r) => match r.heap_type() {
             wasmparser::HeapType::Abstract {
                 ty: wasmparser::AbstractHeapType::Exn | wasmparser::AbstractHeapType::NoExn,
                 ..
-            } => Some("exceptions"),
+            } => None,
             wasmparser::HeapType::Abstract {
                 ty: wasmparser::AbstractHeapType::Cont | wasmparser::AbstractHeapType::NoCont,
                 ..
             } => Some("stack-switching"),
-            _ => Some("gc"),
+            _ => None,
         },
     }
 }
@@ -544,9 +555,6 @@ fn read_body<'a>(
         if let Some(feature) = value_type_feature(ty) {
             lacking.get_or_insert((feature.to_owned(), start));
         }
-        if ty == ValType::V128 {
-            summary.simd.get_or_insert(start);
-        }
     }
     let mut operators = wasmparser::OperatorsReader::new(reader);
     while !operators.eof() {
@@ -555,9 +563,6 @@ fn read_body<'a>(
         summary.operators += 1;
         if let Err(feature) = summarise(&operator, &mut summary) {
             lacking.get_or_insert((feature, offset));
-        }
-        if summary.simd.is_none() && has_vectors(&operator) {
-            summary.simd = Some(offset);
         }
         if let Operator::BrTable { targets } = &operator
             && targets.len() > MAX_BR_TABLE_TARGETS
@@ -601,17 +606,6 @@ fn read_body<'a>(
     Ok(Body { body, summary })
 }
 
-/// Whether an operator has to do with vectors: by itself, or by the type that it names.
-fn has_vectors(operator: &Operator<'_>) -> bool {
-    match *operator {
-        Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
-            blockty == wasmparser::BlockType::Type(ValType::V128)
-        }
-        Operator::TypedSelect { ty } => ty == ValType::V128,
-        ref other => matches!(proposal_of(other), "simd" | "relaxed_simd"),
-    }
-}
-
 /// Notes what an operator uses.
 ///
 /// # Errors
@@ -650,10 +644,47 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         }
         Operator::MemoryGrow { mem } => summary.memories_grown.push(mem),
         Operator::ElemDrop { elem_index } => summary.elements.push(elem_index),
+        Operator::StructNew { .. }
+        | Operator::StructNewDefault { .. }
+        | Operator::ArrayNew { .. }
+        | Operator::ArrayNewDefault { .. }
+        | Operator::ArrayNewFixed { .. } => summary.allocates = true,
+        Operator::ArrayNewData {
+            array_data_index, ..
+        } => {
+            summary.allocates = true;
+            summary.data.push(array_data_index);
+        }
+        Operator::ArrayNewElem {
+            array_elem_index, ..
+        } => {
+            summary.allocates = true;
+            summary.elements.push(array_elem_index);
+        }
+        Operator::ArrayInitData {
+            array_data_index, ..
+        } => summary.data.push(array_data_index),
+        Operator::ArrayInitElem {
+            array_elem_index, ..
+        } => summary.elements.push(array_elem_index),
         Operator::MemoryInit { data_index, .. } | Operator::DataDrop { data_index } => {
             summary.data.push(data_index)
         }
-        Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+        Operator::Throw { .. } | Operator::ThrowRef | Operator::Rethrow { .. } => {
+            summary.throws = true;
+        }
+        Operator::TryTable { ref try_table } => {
+            if let wasmparser::BlockType::Type(ty) = try_table.ty
+                && let Some(feature) = value_type_feature(ty)
+            {
+                return Err(feature.to_owned());
+            }
+        }
+        Operator::Block { blockty }
+        | Operator::Loop { blockty }
+        | Operator::If { blockty }
+        | Operator::Try { blockty } => {
+            summary.legacy_try |= matches!(operator, Operator::Try { .. });
             if let wasmparser::BlockType::Type(ty) = blockty
                 && let Some(feature) = value_type_feature(ty)
             {
@@ -665,7 +696,11 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
                 return Err(feature.to_owned());
             }
         }
-        Operator::RefNull { hty } => {
+        Operator::RefNull { hty }
+        | Operator::RefTestNonNull { hty }
+        | Operator::RefTestNullable { hty }
+        | Operator::RefCastNonNull { hty }
+        | Operator::RefCastNullable { hty } => {
             let ty = wasmparser::RefType::new(true, hty).ok_or_else(|| "gc".to_owned())?;
             if let Some(feature) = value_type_feature(ValType::Ref(ty)) {
                 return Err(feature.to_owned());
@@ -681,10 +716,13 @@ fn summarise(operator: &Operator<'_>, summary: &mut Summary) -> std::result::Res
         | "reference_types"
         | "tail_call"
         | "function_references"
+        | "gc"
         | "wide_arithmetic"
         | "threads"
         | "simd"
-        | "relaxed_simd" => Ok(()),
+        | "relaxed_simd"
+        | "exceptions"
+        | "legacy_exceptions" => Ok(()),
         _ => Err(feature_of(operator)),
     }
 }

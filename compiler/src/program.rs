@@ -6,6 +6,7 @@
 use crate::canonical::Types;
 use crate::module::{ConstExpr, ConstOperator, FuncType, GlobalType, Module, ValType};
 use elfin_abi::host::{self, HostFunction};
+use wasmparser::CompositeInnerType;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -34,6 +35,8 @@ ids! {
     TableId;
     /// A global.
     GlobalId;
+    /// A tag: what it is, whatever instances call it.
+    TagId;
     /// A host function and the memory it works on.
     HostId;
     /// An import that nothing provides.
@@ -59,6 +62,8 @@ pub struct Program<'m> {
     pub tables: Vec<Table>,
     /// Globals that instances define.
     pub globals: Vec<Global>,
+    /// Tags that instances define.
+    pub tags: Vec<Tag>,
     /// Data segments of all instances.
     pub data: Vec<Segment>,
     /// Element segments of all instances.
@@ -88,6 +93,8 @@ pub struct Instance<'m> {
     pub tables: Vec<TableId>,
     /// Global index space.
     pub globals: Vec<GlobalId>,
+    /// Tag index space.
+    pub tags: Vec<TagId>,
     /// Program-wide type of each type index.
     pub types: Vec<TypeId>,
     /// First of its data segments.
@@ -171,6 +178,17 @@ pub struct Function {
     pub ty: TypeId,
 }
 
+/// A tag that an instance defines.
+#[derive(Clone, Copy, Debug)]
+pub struct Tag {
+    /// The instance that defines it.
+    pub instance: InstanceId,
+    /// Its index in that instance's tag index space.
+    pub index: u32,
+    /// Its type: the parameters are what its exceptions carry.
+    pub ty: TypeId,
+}
+
 /// A linear memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
@@ -221,6 +239,8 @@ pub struct Table {
     pub init: Constant,
     /// The instance that defines it.
     pub instance: InstanceId,
+    /// Its index in the module.
+    pub index: u32,
 }
 
 /// A global.
@@ -228,14 +248,18 @@ pub struct Table {
 pub struct Global {
     /// Its type.
     pub ty: GlobalType,
-    /// Its initial value. In a closed world every constant expression has one.
+    /// Its initial value.
     pub init: Constant,
+    /// The instance that defines it.
+    pub instance: InstanceId,
+    /// Its index in the module.
+    pub index: u32,
 }
 
 /// The value of a constant expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Constant {
-    /// Bits of a number.
+    /// Bits of a number, or of a reference that is a value of its own (`i31`, from outside).
     Bits(u64),
     /// Bits of a vector, lane 0 lowest.
     V128(u128),
@@ -243,6 +267,8 @@ pub enum Constant {
     Null,
     /// A reference to a function.
     Function(Callee),
+    /// A reference to an object: the expression is evaluated when the instance is made.
+    Computed,
 }
 
 /// A data or element segment of an instance, its offset evaluated.
@@ -309,9 +335,10 @@ impl Program<'_> {
     /// When it is none, which validation rules out for the type of a function or of a call.
     #[must_use]
     pub fn ty(&self, id: TypeId) -> &FuncType {
-        self.types[id.index() - 1]
-            .as_ref()
-            .expect("validated: a function or call has a function type")
+        match &self.types[id.index() - 1].composite_type.inner {
+            CompositeInnerType::Func(ty) => ty,
+            _ => unreachable!("validated: a function or call has a function type"),
+        }
     }
 
     /// The type of what a function index leads to.
@@ -362,6 +389,9 @@ impl Program<'_> {
 /// Evaluates a constant expression. Every global that it may read is immutable and already evaluated.
 #[must_use]
 pub fn evaluate(globals: &[Global], instance: &Instance<'_>, expr: &ConstExpr) -> Constant {
+    if expr.allocates() {
+        return Constant::Computed;
+    }
     let mut stack: Vec<Constant> = Vec::new();
     for operator in &expr.operators {
         let value = match *operator {
@@ -387,6 +417,18 @@ pub fn evaluate(globals: &[Global], instance: &Instance<'_>, expr: &ConstExpr) -
             ConstOperator::I64Add => binary(&mut stack, u64::wrapping_add),
             ConstOperator::I64Sub => binary(&mut stack, u64::wrapping_sub),
             ConstOperator::I64Mul => binary(&mut stack, u64::wrapping_mul),
+            ConstOperator::RefI31 => match stack.pop() {
+                Some(Constant::Bits(bits)) => {
+                    Constant::Bits(u64::from((bits as u32) << 1) | elfin_abi::gc::I31)
+                }
+                _ => unreachable!("validated: an i31 is made of a number"),
+            },
+            ConstOperator::Convert => continue,
+            ConstOperator::StructNew(_)
+            | ConstOperator::StructNewDefault(_)
+            | ConstOperator::ArrayNew(_)
+            | ConstOperator::ArrayNewDefault(_)
+            | ConstOperator::ArrayNewFixed(..) => Constant::Computed,
         };
         stack.push(value);
     }

@@ -41,6 +41,10 @@ pub enum Symbol {
     Action(u32),
     /// The records of a script's actions.
     Script,
+    /// Name of the CPU level that the code is for.
+    CpuName,
+    /// What the collector is told of the program.
+    Gc,
 }
 
 impl Symbol {
@@ -80,8 +84,10 @@ impl Symbol {
             Symbol::Main => (11, 0),
             Symbol::Action(index) => (12, index),
             Symbol::Script => (13, 0),
-            Symbol::ThreadStart => (14, 0),
-            Symbol::ThreadTemplate => (15, 0),
+            Symbol::ThreadStart => (16, 0),
+            Symbol::ThreadTemplate => (17, 0),
+            Symbol::CpuName => (14, 0),
+            Symbol::Gc => (15, 0),
         };
         UserExternalName { namespace, index }
     }
@@ -108,8 +114,10 @@ impl Symbol {
             11 => Symbol::Main,
             12 => Symbol::Action(index),
             13 => Symbol::Script,
-            14 => Symbol::ThreadStart,
-            15 => Symbol::ThreadTemplate,
+            16 => Symbol::ThreadStart,
+            17 => Symbol::ThreadTemplate,
+            14 => Symbol::CpuName,
+            15 => Symbol::Gc,
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }

@@ -4,9 +4,9 @@
 //! and tables lead to can ever run; the rest is not compiled. A mutable global that nothing sets is a
 //! constant, a table that nothing writes or grows keeps its entries and its length.
 
-use crate::module::SegmentMode;
+use crate::module::{ConstExpr, ConstOperator, SegmentMode};
 use crate::program::{
-    ActionKind, Callee, Constant, FuncId, HostId, InstanceId, Program, UnknownId,
+    ActionKind, Callee, Constant, FuncId, HostId, Instance, InstanceId, Program, UnknownId,
 };
 
 /// What a program uses. Vectors are indexed by program-wide ids.
@@ -14,6 +14,10 @@ use crate::program::{
 pub struct Usage {
     /// Some live function has a tail call.
     pub tail_calls: bool,
+    /// Some live function throws exceptions.
+    pub throws: bool,
+    /// Some live function or constant expression makes objects: there is a heap, and references may lead to it.
+    pub allocates: bool,
     /// Functions that can run, in order.
     pub live: Vec<FuncId>,
     /// Globals that some live function sets.
@@ -45,6 +49,8 @@ pub fn find(program: &Program<'_>) -> Usage {
         work: Vec::new(),
         usage: Usage {
             tail_calls: false,
+            throws: false,
+            allocates: false,
             live: Vec::new(),
             globals_set: vec![false; program.globals.len()],
             tables_written: vec![false; program.tables.len()],
@@ -103,7 +109,13 @@ impl Finder<'_> {
                 }
                 for item in &element.items {
                     self.constant(crate::program::evaluate(&program.globals, instance, item));
+                    self.expression(instance, item);
                 }
+            }
+            let globals = instance.module.globals.iter().map(|global| &global.init);
+            let tables = instance.module.tables.iter().map(|table| &table.init);
+            for init in globals.chain(tables).flatten() {
+                self.expression(instance, init);
             }
         }
         for global in &program.globals {
@@ -128,6 +140,19 @@ impl Finder<'_> {
     fn constant(&mut self, constant: Constant) {
         if let Constant::Function(callee) = constant {
             self.reference(callee);
+        }
+    }
+
+    /// What an expression that makes objects refers to.
+    fn expression(&mut self, instance: &Instance<'_>, expression: &ConstExpr) {
+        if !expression.allocates() {
+            return;
+        }
+        self.usage.allocates = true;
+        for operator in &expression.operators {
+            if let ConstOperator::RefFunc(index) = operator {
+                self.reference(instance.functions[*index as usize]);
+            }
         }
     }
 
@@ -167,6 +192,8 @@ impl Finder<'_> {
             }
         }
         self.usage.tail_calls |= summary.tail_calls;
+        self.usage.throws |= summary.throws;
+        self.usage.allocates |= summary.allocates;
         for index in &summary.globals_set {
             self.usage.globals_set[instance.globals[*index as usize].index()] = true;
         }

@@ -112,6 +112,7 @@ fn calls<'m>(module: &'m Module<'_>) -> Vec<(u32, &'m str, Arguments)> {
         .map(|(id, (name, ty))| {
             let zero = |ty: &ValType| match ty {
                 ValType::Ref(_) => (*ty, Constant::Null),
+                ValType::V128 => (*ty, Constant::V128(0)),
                 ty => (*ty, Constant::Bits(0)),
             };
             (id, name, ty.params().iter().map(zero).collect())

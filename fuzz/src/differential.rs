@@ -5,13 +5,13 @@
 //! trap ends a step, not the process, and what memories, tables and globals hold is compared after every step.
 
 use crate::generate::Random;
-use crate::oracle::{self, Behaviour, Outcome, Step};
+use crate::oracle::{self, Behaviour, Outcome, Step, Word};
 use crate::{generate, panic_message};
 use elfin_abi::trap::TrapCode;
 use elfin_compiler::link::Linker;
 use elfin_compiler::module::{Module, ValType};
 use elfin_compiler::program::Constant;
-use elfin_compiler::{Addressing, Arch, Error, MemoryMode, OptLevel, Options, parse};
+use elfin_compiler::{Addressing, Arch, Cpu, Error, MemoryMode, OptLevel, Options, parse};
 use spec_tests::driver::{self, Printed};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -58,6 +58,8 @@ pub struct Mode {
     addressing: Addressing,
     memory: MemoryMode,
     opt_level: OptLevel,
+    /// For another CPU than the baseline.
+    pub cpu: Option<Cpu>,
 }
 
 impl Mode {
@@ -118,7 +120,14 @@ impl Mode {
             addressing,
             memory,
             opt_level,
+            cpu: None,
         }
+    }
+
+    /// The same for a CPU.
+    #[must_use]
+    pub const fn on(self, cpu: Option<Cpu>) -> Self {
+        Self { cpu, ..self }
     }
 
     /// A mode for the batch that begins with this seed: every other one the default, the others in turn.
@@ -137,6 +146,7 @@ impl Mode {
             addressing: self.addressing,
             memory: self.memory,
             opt_level: self.opt_level,
+            cpu: self.cpu.unwrap_or_default(),
             ..Options::new(arch)
         }
     }
@@ -285,7 +295,7 @@ fn try_together(subjects: &[&Subject<'_>], arch: Arch, mode: Mode) -> Result<Vec
 fn start(executable: &[u8], arch: Arch) -> Result<driver::Run, String> {
     let mut tries = 0;
     loop {
-        match driver::run(executable, arch) {
+        match driver::run(executable, &Options::new(arch)) {
             Err(message) if tries < 5 && message.contains("Text file busy") => tries += 1,
             result => return result,
         }
@@ -323,7 +333,8 @@ fn add<'m>(
                     .iter()
                     .map(|(ty, word)| match word {
                         0 if ty.is_reference_type() => (*ty, Constant::Null),
-                        word => (*ty, Constant::Bits(*word)),
+                        word if *ty == ValType::V128 => (*ty, Constant::V128(*word)),
+                        word => (*ty, Constant::Bits(*word as u64)),
                     })
                     .collect();
                 linker.invoke(next(), instance, export, &arguments)?;
@@ -398,11 +409,11 @@ fn result_types<'s>(subject: &'s Subject<'_>, step: &Step) -> &'s [ValType] {
     }
 }
 
-fn same(ty: Option<ValType>, word: u64, slot: u128) -> bool {
+fn same(ty: Option<ValType>, word: Word, slot: u128) -> bool {
     match ty {
         // Which function it is has no number.
         Some(ty) if ty == ValType::FUNCREF => (word != 0) == (slot != 0),
-        _ => u128::from(word) == slot,
+        _ => word == slot,
     }
 }
 

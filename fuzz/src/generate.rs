@@ -80,11 +80,13 @@ pub fn module(seed: u64) -> Option<Vec<u8>> {
     };
     let len = 256 + random.below(most - 256);
     let bytes = random.bytes(len);
+    let vectors = config.simd_enabled;
     let module = wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).ok()?;
-    finish(&module.to_bytes(), random.one_in(2))
+    finish(&module.to_bytes(), random.one_in(2), vectors)
 }
 
-/// WebAssembly 2.0 without vectors, with multi-memory and extended constants.
+/// WebAssembly 2.0 with multi-memory, extended constants, tail calls, and, now and then, 64-bit addresses, small pages and
+/// wide arithmetic. Half of the modules have vectors.
 fn config(random: &mut Random) -> Config {
     Config {
         min_types: 4,
@@ -100,6 +102,7 @@ fn config(random: &mut Random) -> Config {
         max_memories: 1 + random.below(3),
         min_memories: u32::from(!random.one_in(8)),
         max_memory32_bytes: 4 << 16,
+        max_memory64_bytes: 4 << 16,
         memory_max_size_required: true,
         max_tables: 1 + random.below(3),
         min_tables: u32::from(!random.one_in(4)),
@@ -122,23 +125,23 @@ fn config(random: &mut Random) -> Config {
         acquire_release_atomics_enabled: false,
         compact_imports_enabled: false,
         custom_descriptors_enabled: false,
-        custom_page_sizes_enabled: false,
+        custom_page_sizes_enabled: random.one_in(4),
         exceptions_enabled: false,
         gc_enabled: false,
-        memory64_enabled: false,
+        memory64_enabled: random.one_in(4),
         multibyte_array_access_enabled: false,
         relaxed_simd_enabled: false,
         shared_everything_threads_enabled: false,
-        simd_enabled: false,
-        tail_call_enabled: false,
+        simd_enabled: random.one_in(2),
+        tail_call_enabled: random.one_in(2),
         threads_enabled: false,
-        wide_arithmetic_enabled: false,
+        wide_arithmetic_enabled: random.one_in(4),
         ..Config::default()
     }
 }
 
 /// Gives everything plain export names, and fuel to the functions if wanted.
-fn finish(wasm: &[u8], fuelled: bool) -> Option<Vec<u8>> {
+fn finish(wasm: &[u8], fuelled: bool, vectors: bool) -> Option<Vec<u8>> {
     let module = elfin_compiler::parse::parse("generated", wasm).ok()?;
     let mut finisher = Finisher {
         counts: [
@@ -151,6 +154,7 @@ fn finish(wasm: &[u8], fuelled: bool) -> Option<Vec<u8>> {
         params: (0..module.functions.len() as u32)
             .map(|index| module.function_type(index).params().len() as u32)
             .collect(),
+        vectors,
     };
     let mut finished = Module::new();
     finisher
@@ -163,6 +167,8 @@ struct Finisher {
     counts: [(ExportKind, &'static str, usize); 4],
     /// Index of the fuel global.
     fuel: Option<u32>,
+    /// The module may have vectors: functions get a local for them.
+    vectors: bool,
     /// How many parameters the functions have that are still to come.
     params: VecDeque<u32>,
 }
@@ -193,6 +199,7 @@ fn canonicalise(
     local: u32,
     nan: &Instruction<'_>,
     equal: &Instruction<'_>,
+    choose: &Instruction<'_>,
 ) {
     function
         .instruction(&Instruction::LocalTee(local))
@@ -200,7 +207,7 @@ fn canonicalise(
         .instruction(&Instruction::LocalGet(local))
         .instruction(&Instruction::LocalGet(local))
         .instruction(equal)
-        .instruction(&Instruction::Select);
+        .instruction(choose);
 }
 
 type Reencoded = Result<(), reencode::Error<std::convert::Infallible>>;
@@ -254,7 +261,10 @@ impl Reencode for Finisher {
             next += count;
         }
         locals.extend([(1, ValType::F32), (1, ValType::F64)]);
-        let (single, double) = (next, next + 1);
+        let (single, double, vector) = (next, next + 1, next + 2);
+        if self.vectors {
+            locals.push((1, ValType::V128));
+        }
 
         let mut function = wasm_encoder::Function::new(locals);
         self.burn(&mut function);
@@ -263,18 +273,34 @@ impl Reencode for Finisher {
             function.instruction(&instruction);
             match instruction {
                 Instruction::Loop(_) => self.burn(&mut function),
-                // The generator leaves these two as they are; machines differ in the payload.
+                // The generator leaves these as they are; machines differ in the payload.
                 Instruction::F32DemoteF64 => canonicalise(
                     &mut function,
                     single,
                     &Instruction::F32Const(Ieee32::new(0x7fc0_0000)),
                     &Instruction::F32Eq,
+                    &Instruction::Select,
                 ),
                 Instruction::F64PromoteF32 => canonicalise(
                     &mut function,
                     double,
                     &Instruction::F64Const(Ieee64::new(0x7ff8_0000_0000_0000)),
                     &Instruction::F64Eq,
+                    &Instruction::Select,
+                ),
+                Instruction::F32x4DemoteF64x2Zero => canonicalise(
+                    &mut function,
+                    vector,
+                    &Instruction::V128Const(0x7fc0_0000_7fc0_0000_7fc0_0000_7fc0_0000),
+                    &Instruction::F32x4Eq,
+                    &Instruction::V128Bitselect,
+                ),
+                Instruction::F64x2PromoteLowF32x4 => canonicalise(
+                    &mut function,
+                    vector,
+                    &Instruction::V128Const(0x7ff8_0000_0000_0000_7ff8_0000_0000_0000),
+                    &Instruction::F64x2Eq,
+                    &Instruction::V128Bitselect,
                 ),
                 _ => {}
             }

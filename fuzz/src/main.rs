@@ -7,7 +7,7 @@
 //! ```
 
 use clap::{Parser, Subcommand};
-use elfin_compiler::Arch;
+use elfin_compiler::{Arch, Cpu};
 use elfin_fuzz::differential::{self, Case, Mode, Verdict};
 use elfin_fuzz::generate::Random;
 use elfin_fuzz::{compile, corpus, link};
@@ -43,6 +43,9 @@ enum Command {
         /// How code is generated; `mixed` is another one from batch to batch.
         #[arg(long, value_parser = mode, default_value = "mixed")]
         mode: Modes,
+        /// CPU level of the executables, as `elfin build --cpu` takes it.
+        #[arg(long)]
+        cpu: Option<String>,
         /// Modules in one executable; without it, one to eight natively and 32 under emulation.
         #[arg(long)]
         batch: Option<u64>,
@@ -102,9 +105,12 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
         Command::Differential {
             target,
             mode,
+            cpu,
             batch,
             files,
         } => {
+            let cpu = cpu.as_ref().map(|text| Cpu::parse(text, *target));
+            let cpu = cpu.transpose()?;
             let cases = files
                 .iter()
                 .map(|path| differential::read_case(path))
@@ -121,14 +127,14 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
                     let cases: Vec<Case> = batch.clone().filter_map(Case::generate).collect();
                     let mode = mode.0.unwrap_or_else(|| Mode::of_seed(batch.start));
                     let missing = batch.end - batch.start - cases.len() as u64;
-                    let mut tally = try_batch(&cases, *target, mode, &findings);
+                    let mut tally = try_batch(&cases, *target, mode.on(cpu), &findings);
                     tally.count("no module generated", missing);
                     tally
                 })
                 .reduce(Tally::default, Tally::join);
             for case in cases {
                 let mode = mode.0.unwrap_or(Mode::ALL[0]);
-                tally = tally.join(try_batch(&[case], *target, mode, &findings));
+                tally = tally.join(try_batch(&[case], *target, mode.on(cpu), &findings));
             }
             print!("{tally}");
             Ok::<(), String>(())
@@ -234,10 +240,14 @@ fn try_batch(cases: &[Case], target: Arch, mode: Mode, findings: &Findings<'_>) 
 
 /// The arguments that show a finding again.
 fn again(seed: u64, cases: u64, target: Arch, mode: Mode) -> String {
+    let cpu = mode
+        .cpu
+        .map(|cpu| format!(" --cpu {}", cpu.describe(target)));
     format!(
-        "differential --seed {seed} --cases {cases} --batch {cases} --target {} --mode {}",
+        "differential --seed {seed} --cases {cases} --batch {cases} --target {} --mode {}{}",
         target.name(),
-        mode.name
+        mode.name,
+        cpu.unwrap_or_default()
     )
 }
 

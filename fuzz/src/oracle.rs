@@ -10,9 +10,9 @@ use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{BlockType, CodeSection, Instruction};
 use wasmi::{Engine, Extern, ExternRef, Instance, Linker, Nullable, Ref, Store, Val};
 
-/// An argument or result: a number's bits; an external reference's number and one; 0 for null. A function
-/// reference that is not null is 1.
-pub type Word = u64;
+/// An argument or result: the bits of a number or vector; an external reference's number and one; 0 for null. A
+/// function reference that is not null is 1.
+pub type Word = u128;
 
 /// Something that is done with a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,10 @@ pub fn run(wasm: &[u8], module: &Module<'_>, seed: u64) -> Result<Behaviour, Str
         .consume_fuel(true)
         .wasm_multi_memory(true)
         .wasm_extended_const(true)
+        .wasm_tail_call(true)
+        .wasm_memory64(true)
+        .wasm_custom_page_sizes(true)
+        .wasm_wide_arithmetic(true)
         .set_max_recursion_depth(2_000)
         .set_max_stack_height(4 << 20);
     let engine = Engine::new(&config);
@@ -199,27 +203,31 @@ impl Run<'_> {
         for export in &self.module.exports {
             match instance.get_export(&self.store, export.name) {
                 Some(Extern::Memory(memory)) => {
-                    words.push(memory.size(&self.store));
+                    words.push(memory.size(&self.store).into());
                     let (chunks, _) = memory.data(&self.store).as_chunks::<8>();
                     let bits = chunks.iter().map(|chunk| u64::from_le_bytes(*chunk));
-                    words.push(bits.fold(0, mix));
+                    words.push(bits.fold(0, mix).into());
                 }
                 Some(Extern::Table(table)) => {
                     let size = table.size(&self.store);
-                    words.push(size);
+                    words.push(size.into());
                     let present = (0..size).map(|i| match table.get(&self.store, i) {
                         Some(Ref::Func(r)) => u64::from(!r.is_null()),
                         Some(Ref::Extern(r)) => u64::from(!r.is_null()),
                         None => 2,
                     });
-                    words.push(present.fold(0, mix));
+                    words.push(present.fold(0, mix).into());
                 }
                 Some(Extern::Global(global)) => {
-                    // References are looked at as in tables.
-                    words.push(match global.get(&self.store) {
-                        Val::ExternRef(r) => u64::from(!r.is_null()),
-                        value => word(&value, &self.store),
-                    });
+                    match global.get(&self.store) {
+                        // References are looked at as in tables.
+                        Val::ExternRef(r) => words.push(u128::from(!r.is_null())),
+                        Val::V128(v) => {
+                            let bits = v.as_u128();
+                            words.extend([bits & u128::from(u64::MAX), bits >> 64]);
+                        }
+                        value => words.push(word(&value, &self.store)),
+                    }
                 }
                 _ => {}
             }
@@ -251,32 +259,42 @@ pub fn watcher(module: &Module<'_>, name: &str) -> String {
     for (i, export) in module.exports.iter().enumerate() {
         let import = format!("(import {name:?} {:?}", export.name);
         let count = match export.item {
-            Item::Memory(_) => {
-                imports += &format!("{import} (memory $x{i} 0))\n");
+            Item::Memory(index) => {
+                let ty = module.memories[index as usize];
+                let (address, index, widened) = addresses(ty.memory64);
+                let page = ty.page_size_log2.unwrap_or(16);
+                imports += &format!(
+                    "{import} (memory $x{i} {address} 0 (pagesize {})))\n",
+                    1 << page
+                );
+                // What is left of a word at the end is not looked at.
                 body += &format!(
-                    "(i64.extend_i32_u (memory.size $x{i}))
-                     (local.set $h (i64.const 0)) (local.set $i (i32.const 0))
+                    "({widened} (memory.size $x{i}))
+                     (local.set $h (i64.const 0)) (local.set $i (i64.const 0))
                      (block $end (loop $next
-                       (br_if $end (i32.eq (local.get $i) (i32.mul (memory.size $x{i}) (i32.const 65536))))
-                       (i64.xor (local.get $h) (i64.load $x{i} (local.get $i)))
+                       (br_if $end (i64.eq (local.get $i) (i64.and (i64.const -8)
+                         (i64.shl ({widened} (memory.size $x{i})) (i64.const {page})))))
+                       (i64.xor (local.get $h) (i64.load $x{i} ({index} (local.get $i))))
                        (local.set $h (i64.rotl (i64.mul (i64.const 0x9e3779b97f4a7c15)) (i64.const 29)))
-                       (local.set $i (i32.add (local.get $i) (i32.const 8)))
+                       (local.set $i (i64.add (local.get $i) (i64.const 8)))
                        (br $next)))
                      (local.get $h)\n"
                 );
                 2
             }
             Item::Table(index) => {
-                let ty = reference(module.tables[index as usize].ty.element_type.into());
-                imports += &format!("{import} (table $x{i} 0 {ty}))\n");
+                let table = &module.tables[index as usize].ty;
+                let (address, index, widened) = addresses(table.table64);
+                let ty = reference(table.element_type.into());
+                imports += &format!("{import} (table $x{i} {address} 0 {ty}))\n");
                 body += &format!(
-                    "(i64.extend_i32_u (table.size $x{i}))
-                     (local.set $h (i64.const 0)) (local.set $i (i32.const 0))
+                    "({widened} (table.size $x{i}))
+                     (local.set $h (i64.const 0)) (local.set $i (i64.const 0))
                      (block $end (loop $next
-                       (br_if $end (i32.eq (local.get $i) (table.size $x{i})))
-                       (i64.extend_i32_u (i32.eqz (ref.is_null (table.get $x{i} (local.get $i)))))
+                       (br_if $end (i64.eq (local.get $i) ({widened} (table.size $x{i}))))
+                       (i64.extend_i32_u (i32.eqz (ref.is_null (table.get $x{i} ({index} (local.get $i))))))
                        (local.set $h (i64.rotl (i64.mul (i64.xor (local.get $h)) (i64.const 0x9e3779b97f4a7c15)) (i64.const 29)))
-                       (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                       (local.set $i (i64.add (local.get $i) (i64.const 1)))
                        (br $next)))
                      (local.get $h)\n"
                 );
@@ -297,21 +315,38 @@ pub fn watcher(module: &Module<'_>, name: &str) -> String {
                         format!("(i64.extend_i32_u (i32.reinterpret_f32 (global.get $x{i})))\n")
                     }
                     ValType::F64 => format!("(i64.reinterpret_f64 (global.get $x{i}))\n"),
+                    ValType::V128 => format!(
+                        "(i64x2.extract_lane 0 (global.get $x{i})) (i64x2.extract_lane 1 (global.get $x{i}))\n"
+                    ),
                     _ => format!("(i64.extend_i32_u (i32.eqz (ref.is_null (global.get $x{i}))))\n"),
                 };
                 if export.name == FUEL {
                     refuel = format!("(global.set $x{i} (i32.const {FUEL_PER_CALL}))\n");
                 }
-                1
+                if ty.content_type == ValType::V128 {
+                    2
+                } else {
+                    1
+                }
             }
-            Item::Function(_) => 0,
+            Item::Function(_) | Item::Tag(_) => 0,
         };
         results += &" i64".repeat(count);
     }
     format!(
-        "(module {imports} (func (export \"observe\") (result{results}) (local $h i64) (local $i i32)
+        "(module {imports} (func (export \"observe\") (result{results}) (local $h i64) (local $i i64)
          {body} {refuel}))"
     )
+}
+
+/// The address type of a memory or table, what makes an address of an i64, and an i64 of an address.
+fn addresses(is_64: bool) -> (&'static str, &'static str, &'static str) {
+    // A number is added where there is nothing to be done.
+    if is_64 {
+        ("i64", "i64.add (i64.const 0)", "i64.add (i64.const 0)")
+    } else {
+        ("i32", "i32.wrap_i64", "i64.extend_i32_u")
+    }
 }
 
 /// A type as text.
@@ -356,7 +391,8 @@ fn argument(ty: ValType, random: &mut Random) -> Word {
     let edge = random.one_in(2);
     let pick = random.below(EDGES.len());
     let bits = random.bits();
-    match ty {
+    let word = match ty {
+        ValType::V128 => return vector(random),
         ValType::I32 if edge => EDGES[pick] & 0xffff_ffff,
         ValType::I32 => bits & 0xffff_ffff,
         ValType::I64 if edge => EDGES[pick],
@@ -367,15 +403,31 @@ fn argument(ty: ValType, random: &mut Random) -> Word {
         // Null, or what stands for the number before it.
         ValType::Ref(r) if r.is_extern_ref() => (pick as u64) / 2,
         _ => 0,
-    }
+    };
+    word.into()
+}
+
+/// A vector of lanes at which something changes, for some width of lanes.
+fn vector(random: &mut Random) -> Word {
+    let types = [ValType::I32, ValType::I64, ValType::F32, ValType::F64];
+    let ty = types[random.below(types.len())];
+    let bits = if matches!(ty, ValType::I32 | ValType::F32) {
+        32
+    } else {
+        64
+    };
+    (0..128 / bits).fold(0, |vector, lane| {
+        vector | argument(ty, random) << (bits * lane)
+    })
 }
 
 fn value(ty: ValType, word: Word, store: &mut Store<()>) -> Val {
     match ty {
         ValType::I32 => Val::I32((word as u32).cast_signed()),
-        ValType::I64 => Val::I64(word.cast_signed()),
+        ValType::I64 => Val::I64((word as u64).cast_signed()),
         ValType::F32 => Val::F32(wasmi::F32::from_bits(word as u32)),
-        ValType::F64 => Val::F64(wasmi::F64::from_bits(word)),
+        ValType::F64 => Val::F64(wasmi::F64::from_bits(word as u64)),
+        ValType::V128 => Val::V128(word.into()),
         ValType::Ref(r) if r.is_extern_ref() => Val::ExternRef(match word {
             0 => Nullable::Null,
             word => Nullable::Val(ExternRef::new(store, word)),
@@ -386,13 +438,14 @@ fn value(ty: ValType, word: Word, store: &mut Store<()>) -> Val {
 
 fn word(value: &Val, store: &Store<()>) -> Word {
     match value {
-        Val::I32(v) => u64::from(v.cast_unsigned()),
-        Val::I64(v) => v.cast_unsigned(),
-        Val::F32(v) => u64::from(v.to_bits()),
-        Val::F64(v) => v.to_bits(),
-        Val::FuncRef(r) => u64::from(!r.is_null()),
+        Val::I32(v) => v.cast_unsigned().into(),
+        Val::I64(v) => v.cast_unsigned().into(),
+        Val::F32(v) => v.to_bits().into(),
+        Val::F64(v) => v.to_bits().into(),
+        Val::V128(v) => v.as_u128(),
+        Val::FuncRef(r) => u128::from(!r.is_null()),
         Val::ExternRef(Nullable::Val(r)) => r.data(store).downcast_ref().copied().unwrap_or(0),
-        Val::ExternRef(Nullable::Null) | Val::V128(_) => 0,
+        Val::ExternRef(Nullable::Null) => 0,
     }
 }
 

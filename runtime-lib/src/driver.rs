@@ -1,7 +1,8 @@
 //! Test scripts: one action after the other, each reported with its raw outcome.
 //!
 //! In: the actions that a script program carries (`elfin_abi::script`). Out: a line of standard output for
-//! each: its id, then `done` and the result slots in hexadecimal, or `trap` and the code, or `unlinkable`.
+//! each: its id, then `done` and the result slots in hexadecimal, or `trap` and the code, or `exception`, or
+//! `unlinkable`.
 //! What was expected is not known here. A trap ends the action, not the process. Only programs that the
 //! test suite builds reach this file. Its functions are in a section of their own, from which the compiler
 //! takes no parts for sharing: other executables do not change by a byte because there is a driver.
@@ -87,7 +88,7 @@ impl Line {
     /// What an action came to.
     #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_driver"))]
     fn outcome(&mut self, id: u32, status: u32, results: &[[u64; 2]]) {
-        use elfin_abi::script::{DONE, TRAPPED, UNLINKABLE};
+        use elfin_abi::script::{DONE, TRAPPED, UNCAUGHT, UNLINKABLE};
         self.decimal(id);
         match status {
             DONE => {
@@ -98,6 +99,7 @@ impl Line {
                 }
             }
             UNLINKABLE => self.text(b" unlinkable"),
+            UNCAUGHT => self.text(b" exception"),
             trap => {
                 self.text(b" trap ");
                 self.decimal(trap.wrapping_sub(TRAPPED));
@@ -167,6 +169,7 @@ mod script {
             // SAFETY: see the head of the file.
             unsafe { set_action(signal.into(), on_signal as *const () as usize, flags) };
         }
+        crate::exception::UNCAUGHT.store(on_uncaught as *mut (), Ordering::Relaxed);
         threads::prepare();
         // SAFETY: by contract; the first thread's own room.
         unsafe { run(state, actions, count, &SAVED, (&raw mut RESULTS).cast()) }
@@ -245,6 +248,14 @@ mod script {
         let _ = futex::wake(done, futex::Flags::PRIVATE, u32::MAX >> 1);
     }
 
+    /// Ends the action in progress, whose exception nothing caught.
+    #[unsafe(link_section = ".text.elfin_driver")]
+    extern "C" fn on_uncaught() -> ! {
+        let saved = threads::current().map_or(&SAVED, |record| &record.saved);
+        // SAFETY: what throws is called by an action.
+        unsafe { arch::recover(saved.load(Ordering::Relaxed), elfin_abi::script::UNCAUGHT) }
+    }
+
     /// As in `signal`, which keeps its own to itself: with a second user it would become longer.
     ///
     /// # Safety
@@ -292,7 +303,7 @@ mod script {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elfin_abi::script::{DONE, TRAPPED, UNLINKABLE};
+    use elfin_abi::script::{DONE, TRAPPED, UNCAUGHT, UNLINKABLE};
     use elfin_abi::trap::TrapCode;
 
     fn line(id: u32, status: u32, results: &[[u64; 2]]) -> std::string::String {
@@ -316,5 +327,6 @@ mod tests {
         let trap = TRAPPED + TrapCode::StackExhausted as u32;
         assert_eq!(line(u32::MAX, trap, &[[7, 7]]), "4294967295 trap 10\n");
         assert_eq!(line(9, UNLINKABLE, &[]), "9 unlinkable\n");
+        assert_eq!(line(9, UNCAUGHT, &[[7, 7]]), "9 exception\n");
     }
 }

@@ -20,11 +20,11 @@ use core::sync::atomic::{
 use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 /// Descriptors a guest can have at a time. Unused entries are untouched pages.
-pub const CAPACITY: usize = 4096;
+pub const CAPACITY: usize = elfin_abi::policy::MAX_OPEN_FILES as usize;
 
 /// The first number handed out. Numbers of standard streams are not reused: what a guest prints must
 /// not end in a file only because it closed its output before.
-const FIRST: u32 = 3;
+const FIRST: u32 = elfin_abi::policy::FIRST_GRANT;
 
 /// witx `rights`.
 #[allow(missing_docs, reason = "the names are the witx's")]
@@ -192,12 +192,32 @@ impl Entry {
                 .compare_exchange(state, BUSY, Acquire, Relaxed)
                 .is_ok()
     }
+
+    #[inline]
+    fn fill(&self, new: New) -> Result<(), Errno> {
+        let host = above_stdio(new.host)?;
+        self.base.store(new.base, Relaxed);
+        self.inheriting.store(new.inheriting, Relaxed);
+        self.host.store(host.into_raw_fd(), Relaxed);
+        self.filetype.store(new.filetype, Relaxed);
+        self.grant.store(new.grant, Relaxed);
+        self.state.store(OPEN, Release);
+        Ok(())
+    }
 }
 
 static TABLE: [Entry; CAPACITY] = [const { Entry::new() }; CAPACITY];
 
 /// No number from [`FIRST`] up to (not including) this plus `FIRST` is free.
 static FULL_BELOW: AtomicU32 = AtomicU32::new(0);
+
+/// Numbers at the table's end that are not handed out.
+static WITHHELD: AtomicU32 = AtomicU32::new(0);
+
+/// Hands out no number from `max` on. Called before anything is in the table.
+pub fn limit(max: u32) {
+    WITHHELD.store((CAPACITY as u32).saturating_sub(max), Relaxed);
+}
 
 /// What the table knows of an open descriptor.
 #[derive(Clone, Copy, Debug)]
@@ -299,24 +319,63 @@ pub fn directory(fd: u32, needed: u64) -> Result<Descriptor, Errno> {
     }
 }
 
-/// Puts `new` under the lowest free number.
-pub fn insert(new: New) -> Result<u32, Errno> {
-    let mut fd = FIRST + FULL_BELOW.load(Relaxed);
-    while let Some(entry) = TABLE.get(fd as usize) {
-        if entry.claim() {
-            let host = above_stdio(new.host).inspect_err(|_| entry.state.store(CLOSED, Relaxed))?;
-            entry.base.store(new.base, Relaxed);
-            entry.inheriting.store(new.inheriting, Relaxed);
-            entry.host.store(host.into_raw_fd(), Relaxed);
-            entry.filetype.store(new.filetype, Relaxed);
-            entry.grant.store(new.grant, Relaxed);
-            entry.state.store(OPEN, Release);
-            FULL_BELOW.store(fd + 1 - FIRST, Relaxed);
-            return Ok(fd);
+/// The lowest free number from `fd` on.
+fn free(mut fd: u32) -> Result<(u32, &'static Entry), Errno> {
+    let end = CAPACITY as u32 - WITHHELD.load(Relaxed);
+    while fd < end
+        && let Some(entry) = TABLE.get(fd as usize)
+    {
+        if entry.state.load(Relaxed) & 1 == 0 {
+            return Ok((fd, entry));
         }
         fd += 1;
     }
     Err(Errno::MFile)
+}
+
+/// Fails when [`insert`] would, for want of a number: asked before something is made or taken that could
+/// not be given back.
+pub fn check_room() -> Result<(), Errno> {
+    free(FIRST + FULL_BELOW.load(Relaxed)).map(drop)
+}
+
+/// Puts `new` under the lowest free number.
+pub fn insert(new: New) -> Result<u32, Errno> {
+    let fd = take(FIRST + FULL_BELOW.load(Relaxed), new)?;
+    FULL_BELOW.store(fd + 1 - FIRST, Relaxed);
+    Ok(fd)
+}
+
+/// Puts `new` under the lowest free number behind the first `skipped` ones.
+pub fn insert_behind(skipped: u32, new: New) -> Result<u32, Errno> {
+    take(FIRST + skipped, new)
+}
+
+/// Puts `new` under the lowest free number from `fd` on.
+#[inline]
+fn take(fd: u32, new: New) -> Result<u32, Errno> {
+    loop {
+        let (fd, entry) = free(fd)?;
+        if entry.claim() {
+            let filled = entry.fill(new);
+            return filled
+                .inspect_err(|_| entry.state.store(CLOSED, Relaxed))
+                .map(|()| fd);
+        }
+    }
+}
+
+/// Lets standard stream `fd` be `host` from the start, for all that the guest can see.
+pub fn redirect(fd: u32, host: OwnedFd) -> Result<(), Errno> {
+    let inherited = get(fd)?;
+    let entry = TABLE.get(fd as usize).ok_or(Errno::BadF)?;
+    entry.fill(New {
+        host,
+        base: inherited.base,
+        inheriting: inherited.inheriting,
+        filetype: inherited.filetype,
+        grant: 0,
+    })
 }
 
 /// Keeps the host's numbers 0 to 2 free of guest files: the runtime's own messages go to 2.

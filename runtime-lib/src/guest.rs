@@ -19,7 +19,6 @@
 
 use crate::errno::Errno;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use elfin_abi::state::MemoryDescriptor;
 use rustix::io::{IoSlice, IoSliceMut};
 
@@ -90,6 +89,22 @@ record! {
     /// witx `subscription`: `tag` says whether the rest is a clock or (its first word) a descriptor.
     pub struct Subscription {
         userdata: u64, tag: u8, pad0: [u8; 7], id: u32, pad1: u32, timeout: u64, precision: u64, flags: u16, pad2: [u8; 6],
+    }
+}
+
+record! {
+    /// `filestat` of `wasi_unstable`.
+    pub struct UnstableFilestat {
+        dev: u64, ino: u64, filetype: u8, pad: [u8; 3], nlink: u32, size: u64, atim: u64, mtim: u64, ctim: u64,
+    }
+}
+
+record! {
+    /// `subscription` of `wasi_unstable`: what `tag` announces is a named clock or (its first word) a
+    /// descriptor.
+    pub struct UnstableSubscription {
+        userdata: u64, tag: u8, pad0: [u8; 7], identifier: u64, id: u32, pad1: u32, timeout: u64, precision: u64,
+        flags: u16, pad2: [u8; 6],
     }
 }
 
@@ -177,11 +192,9 @@ impl Memory {
             return Err(Errno::Fault);
         }
         // SAFETY: not null, hence valid by the contract of `new`.
-        // Another thread may be making the memory longer.
-        let (base, size) = unsafe {
-            let size = AtomicU64::from_ptr((&raw const (*self.0).len).cast_mut());
-            ((*self.0).base, size.load(Relaxed))
-        };
+        // Another thread may be making the memory longer: either length will do. (A relaxed atomic load would be the
+        // same instruction, but in one of its own: ten bytes in each function.)
+        let (base, size) = unsafe { ((*self.0).base, (*self.0).len) };
         match u64::from(pointer).checked_add(len) {
             Some(end) if end <= size => {
                 // An address, not a Rust object: the memory was mapped by the kernel or by our caller.

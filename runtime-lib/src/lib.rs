@@ -6,7 +6,7 @@
 //!
 //! The way of a process through the files: `arch::_start` → [`start`] (boot, in order) → [`memory`],
 //! [`signal`] → the guest, which calls [`wasi`] and [`libcall`]; when it faults, [`signal`] → [`trap`]
-//! → [`backtrace`].
+//! → [`backtrace`]; when it throws, [`exception`].
 //!
 //! With the feature `freestanding` this is the object that ships inside elfin; without it, a plain
 //! library whose logic has unit tests on the host.
@@ -19,9 +19,12 @@ extern crate std;
 
 pub mod arch;
 pub mod backtrace;
+pub mod cpu;
 pub mod driver;
 pub mod errno;
+pub mod exception;
 pub mod fd_table;
+pub mod gc;
 pub mod guest;
 pub mod invoke;
 pub mod libcall;

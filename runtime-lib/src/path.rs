@@ -264,8 +264,9 @@ fn open_directory(
 ) -> Result<Option<OwnedFd>, Errno> {
     if !cfg!(feature = "forced-fallback") {
         match open_beneath(root, path) {
-            // AGAIN: renames all the time. The walk does not mind.
-            Err(Linux::NOSYS | Linux::PERM | Linux::AGAIN) => {}
+            // AGAIN: renames all the time. The walk does not mind. LOOP: too many links, or one of procfs's,
+            // which the walk tells apart.
+            Err(Linux::NOSYS | Linux::PERM | Linux::AGAIN | Linux::LOOP) => {}
             // The kernel's word for "leads outside" with RESOLVE_BENEATH.
             Err(Linux::XDEV) => return Err(Errno::NotCapable),
             result => return Ok(Some(result?)),

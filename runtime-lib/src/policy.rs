@@ -1,14 +1,30 @@
 //! The grants that were sealed into the executable.
 //!
 //! In: the block between the linker's symbols `elfin_policy` and `elfin_policy_end`. Out: its entries
-//! ([`elfin_abi::policy`]). It must not know what a grant is good for.
+//! ([`elfin_abi::policy`]), and which kinds of them do not count any more. It must not know what a grant is
+//! good for.
 //!
 //! # Safety
 //!
 //! The linker places both symbols around one read-only section (`elfin_abi::symbol::SECTION_POLICY`).
 #![allow(unsafe_code, reason = "reads a section by its end symbols")]
 
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use elfin_abi::policy::{Entries, Entry};
+
+/// Kinds of grants that were dropped when the process started (`elfin_abi::policy::denied`).
+static DENIED: AtomicU8 = AtomicU8::new(0);
+
+/// Whether this kind of grants was dropped.
+#[must_use]
+pub fn is_denied(kind: u8) -> bool {
+    DENIED.load(Relaxed) & kind != 0
+}
+
+/// Drops kinds of grants, once.
+pub fn deny(kinds: u8) {
+    DENIED.store(kinds, Relaxed);
+}
 
 /// Every sealed decision, in the order of the command line.
 #[cfg(feature = "freestanding")]

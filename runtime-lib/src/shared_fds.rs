@@ -19,6 +19,7 @@ use crate::errno::{self, Errno};
 use crate::fd_table::{self, BUSY, CAPACITY, CLOSED, OPEN};
 use crate::guest::Memory;
 use crate::lock::Lock;
+use crate::wasi::fd::elfin_wasi_fd_fdstat_set_rights;
 use core::sync::atomic::{
     AtomicI32, AtomicU32,
     Ordering::{Acquire, Release, SeqCst},
@@ -45,10 +46,16 @@ static USELESS: AtomicI32 = AtomicI32::new(-1);
 
 /// Before there are threads: standard streams become entries like all others.
 #[cfg(any(feature = "freestanding", test))]
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 pub(crate) fn prepare() {
     for fd in 0..3 {
         if let Ok(stream) = fd_table::get(fd) {
-            let _ = fd_table::restrict(fd, stream.base, stream.inheriting);
+            // SAFETY: without a memory.
+            let none = unsafe { Memory::new(core::ptr::null()) };
+            elfin_wasi_fd_fdstat_set_rights(none, fd, stream.base, stream.inheriting);
         }
     }
     if let Ok(useless) = epoll::create(epoll::CreateFlags::CLOEXEC) {
@@ -59,6 +66,10 @@ pub(crate) fn prepare() {
 /// Holds `fd`, and `other` unless it is the same, for a host function that is about to be called. Anything but 0 is
 /// the errno that the call is to give: then nothing is held.
 #[unsafe(no_mangle)]
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 pub extern "C" fn elfin_hold_descriptors(fd: u32, other: u32) -> i32 {
     errno::code(hold(fd).and_then(|()| {
         if other == fd {
@@ -70,6 +81,10 @@ pub extern "C" fn elfin_hold_descriptors(fd: u32, other: u32) -> i32 {
 
 /// Ends what [`elfin_hold_descriptors`] began.
 #[unsafe(no_mangle)]
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 pub extern "C" fn elfin_release_descriptors(fd: u32, other: u32) {
     release(fd);
     if other != fd {
@@ -77,6 +92,10 @@ pub extern "C" fn elfin_release_descriptors(fd: u32, other: u32) {
     }
 }
 
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 fn hold(fd: u32) -> Result<(), Errno> {
     let holders = HOLDERS.get(fd as usize).ok_or(Errno::BadF)?;
     holders.fetch_add(1, SeqCst);
@@ -89,6 +108,10 @@ fn hold(fd: u32) -> Result<(), Errno> {
     Err(Errno::BadF)
 }
 
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 fn release(fd: u32) {
     let (Some(holders), Some(left)) = (HOLDERS.get(fd as usize), LEFT.get(fd as usize)) else {
         return;
@@ -106,6 +129,10 @@ fn release(fd: u32) {
 }
 
 /// Closes the host's number of an entry that nobody holds, and frees the entry.
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 fn give_back(fd: u32, number: RawFd) {
     // SAFETY: see the head of the file.
     unsafe { rustix::io::close(number) };
@@ -117,6 +144,10 @@ fn give_back(fd: u32, number: RawFd) {
 
 /// Makes an open entry busy: nobody finds it open from now on. Whether somebody found it so before and still
 /// holds it.
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 fn close_entry(fd: u32) -> Result<bool, Errno> {
     let state = fd_table::state(fd).ok_or(Errno::BadF)?;
     state
@@ -128,10 +159,18 @@ fn close_entry(fd: u32) -> Result<bool, Errno> {
 
 /// `fd_close`, where other threads may use the descriptor.
 #[unsafe(no_mangle)]
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 pub extern "C" fn elfin_shared_fd_close(_: Memory, fd: u32) -> i32 {
     errno::code(close(fd))
 }
 
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 fn close(fd: u32) -> Result<(), Errno> {
     let _changing = CHANGING.acquire();
     let number = fd_table::get(fd)?.host.as_raw_fd();
@@ -162,10 +201,18 @@ fn close(fd: u32) -> Result<(), Errno> {
 
 /// `fd_renumber`, where other threads may use the descriptors: then it is refused.
 #[unsafe(no_mangle)]
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 pub extern "C" fn elfin_shared_fd_renumber(_: Memory, from: u32, to: u32) -> i32 {
     errno::code(renumber(from, to))
 }
 
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 fn renumber(from: u32, to: u32) -> Result<(), Errno> {
     let _changing = CHANGING.acquire();
     fd_table::get(from)?;
@@ -198,14 +245,18 @@ fn renumber(from: u32, to: u32) -> Result<(), Errno> {
 
 /// `fd_fdstat_set_rights`, which must not open again what another thread closes.
 #[unsafe(no_mangle)]
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_shared_fds")
+)]
 pub extern "C" fn elfin_shared_fd_fdstat_set_rights(
-    _: Memory,
+    memory: Memory,
     fd: u32,
     base: u64,
     inheriting: u64,
 ) -> i32 {
     let _changing = CHANGING.acquire();
-    errno::code(fd_table::restrict(fd, base, inheriting))
+    elfin_wasi_fd_fdstat_set_rights(memory, fd, base, inheriting)
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //! the first thread does: the ordinary classification and backtrace are given a copy of the program's header with
 //! the thread's stack in it.
 //!
+//! Its functions are in a section of their own, as the driver's are: the compiler shares no parts of them with others.
+//!
 //! Spec: <https://github.com/WebAssembly/wasi-threads>.
 //!
 //! # Safety
@@ -62,6 +64,7 @@ pub(crate) struct Record {
 
 const _: () = assert!(size_of::<Record>() as u64 <= threads::RECORD);
 
+#[unsafe(link_section = ".text.elfin_threads")]
 fn header() -> &'static ThreadsHeader {
     unsafe extern "C" {
         #[link_name = "elfin_threads"]
@@ -71,16 +74,19 @@ fn header() -> &'static ThreadsHeader {
 }
 
 /// The word of a slot.
+#[unsafe(link_section = ".text.elfin_threads")]
 fn word(index: u64) -> &'static AtomicU32 {
     // SAFETY: mapped by `prepare`, one for each slot.
     unsafe { AtomicU32::from_ptr((header().base as *mut u32).add(index as usize)) }
 }
 
+#[unsafe(link_section = ".text.elfin_threads")]
 fn slot(index: u64) -> u64 {
     header().slots + index * header().stride
 }
 
 /// The record of the thread on whose stack, signal stack or guard an address is; none for the first thread's.
+#[unsafe(link_section = ".text.elfin_threads")]
 pub(crate) fn owner(address: u64) -> Option<&'static Record> {
     let header = header();
     let index = address.wrapping_sub(header.slots) / header.stride;
@@ -90,12 +96,14 @@ pub(crate) fn owner(address: u64) -> Option<&'static Record> {
 }
 
 /// The record of the calling thread.
+#[unsafe(link_section = ".text.elfin_threads")]
 pub(crate) fn current() -> Option<&'static Record> {
     let here = 0_u8;
     owner((&raw const here) as u64)
 }
 
 /// The program's header as seen from a thread: with that thread's stack.
+#[unsafe(link_section = ".text.elfin_threads")]
 pub(crate) fn header_of(thread: Option<&Record>) -> ProgramHeader {
     let program = *crate::program::program().header();
     match thread {
@@ -109,6 +117,7 @@ pub(crate) fn header_of(thread: Option<&Record>) -> ProgramHeader {
 }
 
 /// Maps the words of the slots.
+#[unsafe(link_section = ".text.elfin_threads")]
 pub(crate) fn prepare() {
     let header = header();
     let access = ProtFlags::READ | ProtFlags::WRITE;
@@ -124,6 +133,7 @@ pub(crate) fn prepare() {
 const GRACE: u64 = 20_000_000;
 
 /// Takes a free slot, beginning with the one behind the last that was taken: numbers are not used again at once.
+#[unsafe(link_section = ".text.elfin_threads")]
 fn take() -> Result<u64, Errno> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -149,6 +159,7 @@ fn take() -> Result<u64, Errno> {
 
 /// Starts a thread that calls `body` with a record that holds `words`; `with_state` gives it an instance state.
 /// Returns the thread's number.
+#[unsafe(link_section = ".text.elfin_threads")]
 pub(crate) fn spawn(
     body: unsafe extern "C" fn(&Record),
     words: [u64; 3],
@@ -163,6 +174,7 @@ pub(crate) fn spawn(
     result
 }
 
+#[unsafe(link_section = ".text.elfin_threads")]
 fn start(
     header: &ThreadsHeader,
     index: u64,
@@ -213,11 +225,13 @@ fn start(
     Ok(index as u32 + 1)
 }
 
+#[unsafe(link_section = ".text.elfin_threads")]
 fn state(header: &ThreadsHeader, index: u64) -> u64 {
     slot(index) + threads::state(header.stack_size)
 }
 
 /// Where a thread begins.
+#[unsafe(link_section = ".text.elfin_threads")]
 unsafe extern "C" fn run(record: *mut c_void) -> ! {
     let header = header();
     // SAFETY: written before the thread was made.
@@ -239,6 +253,7 @@ unsafe extern "C" fn run(record: *mut c_void) -> ! {
 }
 
 /// The body of a guest's thread: makes its instances and calls `wasi_thread_start`.
+#[unsafe(link_section = ".text.elfin_threads")]
 unsafe extern "C" fn run_guest(record: &Record) {
     let header = header();
     // SAFETY: the compiler's function, of this signature.
@@ -251,6 +266,7 @@ unsafe extern "C" fn run_guest(record: &Record) {
 
 /// `wasi.thread-spawn`: starts a thread that is given `argument`. Its number, or a negative errno of Linux.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".text.elfin_threads")]
 pub extern "C" fn elfin_wasi_thread_spawn(_: Memory, argument: u32) -> i32 {
     match spawn(run_guest, [argument.into(), 0, 0], true) {
         Ok(id) => id as i32,
@@ -260,6 +276,7 @@ pub extern "C" fn elfin_wasi_thread_spawn(_: Memory, argument: u32) -> i32 {
 
 /// Prepares a program for threads: `elfin_abi::host::Setup::Threads`.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".text.elfin_threads")]
 pub extern "C" fn elfin_setup_threads() {
     prepare();
     crate::shared_fds::prepare();
@@ -276,6 +293,7 @@ pub extern "C" fn elfin_setup_threads() {
 /// # Safety
 /// The handler fits the flags.
 #[inline(never)]
+#[unsafe(link_section = ".text.elfin_threads")]
 unsafe fn set_action(signal: u32, handler: usize, flags: u32) {
     let action = arch::signal_action(handler, flags);
     let (number, action) = (signal as usize, &raw const action as usize);
@@ -284,6 +302,7 @@ unsafe fn set_action(signal: u32, handler: usize, flags: u32) {
 }
 
 /// The handler of every signal that may be a trap.
+#[unsafe(link_section = ".text.elfin_threads")]
 unsafe extern "C" fn on_signal(signal: u32, info: *const SignalInfo, context: *const c_void) {
     // SAFETY: these are the arguments of a signal handler.
     let (info, registers): (&SignalInfo, Registers) =
@@ -313,6 +332,7 @@ unsafe extern "C" fn on_signal(signal: u32, info: *const SignalInfo, context: *c
 }
 
 /// Ends the process because of a trap. Of several that trap at once the first one is told of.
+#[unsafe(link_section = ".text.elfin_threads")]
 fn stop(trap: TrapCode, program: Program<'_>, registers: &Registers) -> ! {
     static STOPPING: AtomicBool = AtomicBool::new(false);
 
@@ -323,5 +343,10 @@ fn stop(trap: TrapCode, program: Program<'_>, registers: &Registers) -> ! {
                 rustix::thread::futex::wait(&never, rustix::thread::futex::Flags::PRIVATE, 0, None);
         }
     }
-    crate::trap::raise_in(trap, program, registers)
+    // As `trap::end`, for a program with another stack in its header.
+    let mut message = crate::trap::begin(trap);
+    message.byte(b'\n');
+    crate::backtrace::write(&mut message, &program, registers);
+    message.send();
+    crate::start::exit(crate::trap::EXIT_STATUS)
 }

@@ -6,16 +6,12 @@
 //! loading registers that it saved before.
 //!
 //! # Safety
-//! `unknown_import` is called by generated code, with addresses of its own constants. The list of messages is
-//! written by the compiler and never changes.
-#![allow(
-    unsafe_code,
-    reason = "a libcall's arguments are raw pointers; reads the program's list of messages"
-)]
+//! The only unsafe function is called by generated code, with addresses of its own constants. The program's
+//! record of messages is right.
+#![allow(unsafe_code, reason = "a libcall's arguments are raw pointers")]
 
 use crate::arch::Registers;
 use crate::message::Message;
-use crate::program::Program;
 use elfin_abi::trap::TrapCode;
 
 /// Exit status after a trap.
@@ -23,59 +19,38 @@ pub const EXIT_STATUS: i32 = 134;
 
 /// Stops the guest.
 pub fn raise(trap: TrapCode, registers: &Registers) -> ! {
-    raise_in(trap, crate::program::program(), registers)
+    end(begin(trap), registers)
 }
 
-/// As [`raise`], for a program with another stack in its header: that of a thread.
-pub fn raise_in(trap: TrapCode, program: Program<'_>, registers: &Registers) -> ! {
-    end(begin(trap), program, registers)
-}
-
-fn begin(trap: TrapCode) -> Message {
+/// The first line's beginning.
+pub(crate) fn begin(trap: TrapCode) -> Message {
     let mut message = Message::new("elfin: trap: ");
-    // SAFETY: a list that the compiler wrote.
-    unsafe { append(&mut message, messages(), trap) };
+    message.bytes(self::message(trap));
     message
 }
 
-/// The messages of the codes that the program can raise: most programs raise few, and each executable has the text
-/// of its own only.
+/// What the program calls its traps.
 #[cfg(feature = "freestanding")]
-fn messages() -> *const u8 {
+fn message(trap: TrapCode) -> &'static [u8] {
     unsafe extern "C" {
         #[link_name = "elfin_trap_messages"]
-        static MESSAGES: u8;
+        safe static MESSAGES: u8;
     }
-    &raw const MESSAGES
+    // SAFETY: the compiler's record; it has the messages of all traps that the program can raise.
+    unsafe { elfin_abi::trap::Messages::message(&MESSAGES, trap) }
 }
 
-/// The messages of a hosted build, which has no program: none.
+/// A hosted build has no program.
 #[cfg(not(feature = "freestanding"))]
-fn messages() -> *const u8 {
-    [0].as_ptr()
+fn message(trap: TrapCode) -> &'static [u8] {
+    trap.message().as_bytes()
 }
 
-/// Appends the message of `trap`.
-///
-/// # Safety
-/// `list` is as `elfin_abi::trap::encode_messages` writes it.
-unsafe fn append(message: &mut Message, mut list: *const u8, trap: TrapCode) {
-    // SAFETY: by contract: a code and the length of its text before each text, a zero behind the last.
-    unsafe {
-        while *list != 0 {
-            let text = core::slice::from_raw_parts(list.add(2), usize::from(*list.add(1)));
-            if *list == trap as u8 {
-                message.bytes(text);
-            }
-            list = list.add(2 + text.len());
-        }
-    }
-}
-
+/// Completes a first line, writes it with the backtrace, and ends the process.
 #[inline(never)]
-fn end(mut message: Message, program: Program<'_>, registers: &Registers) -> ! {
+pub(crate) fn end(mut message: Message, registers: &Registers) -> ! {
     message.byte(b'\n');
-    crate::backtrace::write(&mut message, &program, registers);
+    crate::backtrace::write(&mut message, &crate::program::program(), registers);
     message.send();
     crate::start::exit(EXIT_STATUS)
 }
@@ -107,7 +82,6 @@ pub unsafe extern "C" fn unknown_import(
     message.escaped(name);
     end(
         message,
-        crate::program::program(),
         &Registers {
             pc: return_address.wrapping_sub(1),
             fp,
@@ -121,13 +95,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_message_is_that_of_the_code() {
-        let list = elfin_abi::trap::encode_messages(TrapCode::ALL.iter().rev().copied());
+    fn every_code_has_its_message() {
         for &code in TrapCode::ALL {
-            let mut message = Message::new("");
-            // SAFETY: a list as it should be.
-            unsafe { append(&mut message, list.as_ptr(), code) };
-            assert_eq!(message.pending(), code.message().as_bytes());
+            let message = begin(code);
+            let expected = std::format!("elfin: trap: {}", code.message());
+            assert_eq!(message.pending(), expected.as_bytes());
         }
     }
 }

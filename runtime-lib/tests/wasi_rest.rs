@@ -277,12 +277,11 @@ fn signals_that_do_nothing() {
     let memory = guest.memory();
     for (signal, expected) in [
         (0, 0),
+        (13, 0),
         (16, 0),
         (17, 0),
         (22, 0),
         (27, 0),
-        (18, Errno::NotSup as i32),
-        (21, Errno::NotSup as i32),
         (31, Errno::Inval as i32),
         (u32::MAX, Errno::Inval as i32),
     ] {
@@ -354,6 +353,24 @@ fn processes_end_as_they_should() {
             Some(expected)
         );
     }
+}
+
+#[test]
+fn a_stopped_guest_goes_on_when_it_is_continued() {
+    alone();
+    // The other three signals that stop do so only where a shell looks after the process's group.
+    let mut child = child("child_that_raises", 18)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let options = rustix::process::WaitOptions::UNTRACED;
+    let (_, status) = rustix::process::waitpid(Some(pid), options)
+        .unwrap()
+        .unwrap();
+    assert!(status.stopped());
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

@@ -6,9 +6,12 @@
 use crate::Outcome;
 use crate::driver::{Printed, Run};
 use crate::plan::{Expectation, SPECTEST_ID};
-use crate::script::{Expected, Lane, Pattern, extern_word};
+use crate::script::{Expected, Kinds, Lane, Pattern, extern_word};
+use elfin_abi::gc;
 use elfin_abi::trap::TrapCode;
+use elfin_compiler::canonical::{self, Types};
 use elfin_compiler::module::{RefType, ValType};
+use elfin_compiler::objects::object_types;
 use elfin_compiler::program::{Action, ActionKind, Program};
 use std::collections::BTreeMap;
 
@@ -45,10 +48,11 @@ pub fn compare(
         };
         if let Some(expectation) = expected.get(id) {
             let types = program.action_results(action);
-            outcomes[*id as usize] = Some(match check(expectation, types, printed) {
-                Ok(()) => Outcome::Passed,
-                Err(message) => Outcome::Failed(message),
-            });
+            outcomes[*id as usize] =
+                Some(match check(&program.types, expectation, types, printed) {
+                    Ok(()) => Outcome::Passed,
+                    Err(message) => Outcome::Failed(message),
+                });
         } else if *id == SPECTEST_ID && *printed != Printed::Done(Vec::new()) {
             failure.get_or_insert_with(|| "there is no instance of spectest".to_owned());
         }
@@ -66,20 +70,21 @@ pub fn compare(
 /// # Errors
 /// The difference.
 pub fn check(
+    program: &Types,
     expectation: &Expectation,
     types: &[ValType],
     printed: &Printed,
 ) -> Result<(), String> {
     match (expectation, printed) {
-        (Expectation::Done, Printed::Done(_)) | (Expectation::Unlinkable, Printed::Unlinkable) => {
-            Ok(())
-        }
+        (Expectation::Done, Printed::Done(_))
+        | (Expectation::Exception, Printed::Exception)
+        | (Expectation::Unlinkable, Printed::Unlinkable) => Ok(()),
         (Expectation::Results(wanted), Printed::Done(slots)) => {
             if wanted.len() != slots.len() || slots.len() != types.len() {
                 return Err(format!("{} results, wanted {}", slots.len(), wanted.len()));
             }
             for ((wanted, ty), slot) in wanted.iter().zip(types).zip(slots) {
-                if !matches(wanted, *ty, *slot) {
+                if !matches(program, wanted, *ty, *slot) {
                     return Err(format!("result {ty} {slot:#x}, wanted {wanted:x?}"));
                 }
             }
@@ -102,7 +107,7 @@ fn is_message(message: &str, code: TrapCode) -> bool {
 /// Shortened messages are not shorter than this.
 const MIN_MESSAGE: usize = 8;
 
-fn matches(wanted: &Expected, ty: ValType, slot: u128) -> bool {
+fn matches(types: &Types, wanted: &Expected, ty: ValType, slot: u128) -> bool {
     match wanted {
         Expected::Number(wanted, lanes) => {
             let mut rest = slot;
@@ -120,19 +125,44 @@ fn matches(wanted: &Expected, ty: ValType, slot: u128) -> bool {
         }
         Expected::Null => ty.is_reference_type() && slot == 0,
         Expected::Function => {
-            is_reference(ty, |ty| ty.is_func_ref() || ty.is_concrete_type_ref()) && slot != 0
+            is_reference(ty, |ty| canonical::is_function(types, *ty)) && slot != 0
         }
         Expected::Extern(number) => {
-            is_reference(ty, RefType::is_extern_ref)
-                && slot != 0
-                && number.is_none_or(|number| slot == u128::from(extern_word(number)))
+            is_reference(ty, |ty| !canonical::is_function(types, *ty))
+                && slot == u128::from(extern_word(*number))
         }
-        Expected::Either(cases) => cases.iter().any(|case| matches(case, ty, slot)),
+        Expected::Reference(kinds) => {
+            is_reference(ty, |ty| !canonical::is_function(types, *ty))
+                && is_kind(types, *kinds, ty, slot)
+        }
+        Expected::Either(cases) => cases.iter().any(|case| matches(types, case, ty, slot)),
         Expected::Needs(_) => false,
     }
 }
 
-fn is_reference(ty: ValType, kind: fn(&RefType) -> bool) -> bool {
+/// Whether a slot has a reference of a kind: a word, and above it the number of its object's type.
+fn is_kind(types: &Types, kinds: Kinds, ty: ValType, slot: u128) -> bool {
+    let (word, number) = (slot as u64, (slot >> 64) as u64);
+    let numbers = object_types(types);
+    let within = |first: u32, end: u32| (u64::from(first)..u64::from(end)).contains(&number);
+    let is_struct = within(numbers.first_struct, numbers.first_array);
+    let is_array = within(numbers.first_array, numbers.end);
+    let is_object = word != 0 && word & gc::TAG_MASK == 0 && (is_struct || is_array);
+    let is_i31 = word & gc::I31 != 0 && number == 0;
+    let is_host = word & gc::TAG_MASK == gc::HOST && number == 0;
+    match kinds {
+        Kinds::Any => !is_reference(ty, RefType::is_extern_ref) && (is_object || is_i31 || is_host),
+        Kinds::Extern => {
+            is_reference(ty, RefType::is_extern_ref) && (is_object || is_i31 || is_host)
+        }
+        Kinds::Eq => is_object || is_i31,
+        Kinds::I31 => is_i31,
+        Kinds::Struct => is_object && is_struct,
+        Kinds::Array => is_object && is_array,
+    }
+}
+
+fn is_reference(ty: ValType, kind: impl Fn(&RefType) -> bool) -> bool {
     matches!(ty, ValType::Ref(ty) if kind(&ty))
 }
 
@@ -152,6 +182,19 @@ fn matches_lane(lane: Lane, value: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As with a program that has no types.
+    fn matches(wanted: &Expected, ty: ValType, slot: u128) -> bool {
+        super::matches(&Types::new(), wanted, ty, slot)
+    }
+
+    fn check(
+        expectation: &Expectation,
+        types: &[ValType],
+        printed: &Printed,
+    ) -> Result<(), String> {
+        super::check(&Types::new(), expectation, types, printed)
+    }
 
     fn lane(bits: u32, pattern: Pattern) -> Expected {
         let ty = if bits == 32 {
@@ -218,10 +261,31 @@ mod tests {
         assert!(matches(&Expected::Null, ValType::FUNCREF, 0));
         assert!(!matches(&Expected::Null, ValType::I64, 0));
         assert!(!matches(&Expected::Null, ValType::EXTERNREF, 1));
-        assert!(matches(&Expected::Extern(Some(0)), ValType::EXTERNREF, 1));
-        assert!(!matches(&Expected::Extern(Some(1)), ValType::EXTERNREF, 1));
-        assert!(matches(&Expected::Extern(None), ValType::EXTERNREF, 7));
-        assert!(!matches(&Expected::Extern(None), ValType::EXTERNREF, 0));
+        let host = u128::from(extern_word(1));
+        assert!(matches(&Expected::Extern(1), ValType::EXTERNREF, host));
+        assert!(!matches(&Expected::Extern(0), ValType::EXTERNREF, host));
+        let any = ValType::Ref(RefType::ANYREF);
+        assert!(matches(&Expected::Extern(1), any, host));
+        for (kinds, ty, slot, fits) in [
+            (Kinds::Extern, ValType::EXTERNREF, host, true),
+            (Kinds::Extern, any, host, false),
+            (Kinds::Extern, ValType::EXTERNREF, 0, false),
+            (Kinds::Any, any, host, true),
+            (Kinds::Eq, any, host, false),
+            (Kinds::I31, any, host, false),
+            (Kinds::I31, any, 7, true),
+            (Kinds::Eq, any, 7, true),
+            (Kinds::Struct, any, 7, false),
+            (Kinds::I31, ValType::FUNCREF, 7, false),
+            // An address, but of nothing that the program has a type for.
+            (Kinds::Any, any, 8, false),
+        ] {
+            assert_eq!(
+                matches(&Expected::Reference(kinds), ty, slot),
+                fits,
+                "{kinds:?} {slot:x}"
+            );
+        }
         assert!(!matches(&Expected::Function, ValType::FUNCREF, 0));
         let either = Expected::Either(vec![Expected::Null, Expected::Function]);
         assert!(matches(&either, ValType::FUNCREF, 5));
@@ -255,6 +319,11 @@ mod tests {
         let wanted = Expectation::Trap("unreachable".to_owned());
         assert!(check(&wanted, &[], &trap).is_ok());
         assert!(check(&wanted, &[], &Printed::Done(Vec::new())).is_err());
+        assert!(check(&Expectation::Exception, &[], &Printed::Exception).is_ok());
+        assert!(check(&Expectation::Exception, &[], &trap).is_err());
+        assert!(check(&Expectation::Exception, &[], &Printed::Done(Vec::new())).is_err());
+        assert!(check(&Expectation::Done, &[], &Printed::Exception).is_err());
+        assert!(check(&wanted, &[], &Printed::Exception).is_err());
         assert!(check(&Expectation::Unlinkable, &[], &Printed::Done(Vec::new())).is_err());
     }
 }

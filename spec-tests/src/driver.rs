@@ -8,9 +8,10 @@ use elfin_abi::policy;
 use elfin_abi::trap::TrapCode;
 use elfin_abi::{map, symbol};
 use elfin_compiler::program::Program;
-use elfin_compiler::{Arch, CompiledProgram, Options, Silent};
+use elfin_compiler::{Arch, CompiledProgram, Feature, Options, Silent};
 use elfin_linker as linker;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ pub enum Printed {
     Done(Vec<u128>),
     /// It trapped.
     Trap(TrapCode),
+    /// It ended with an exception that nothing caught.
+    Exception,
     /// Its instance could not be made.
     Unlinkable,
 }
@@ -37,24 +40,28 @@ pub struct Run {
 
 /// Held while an executable is written and while a process is started: a process that begins while a file is
 /// open for writing holds it open until it runs its own program, and the file can't be run as long.
-static ALONE: Mutex<()> = Mutex::new(());
+pub(crate) static ALONE: Mutex<()> = Mutex::new(());
 
 /// How long an executable may run.
 const TIME: Duration = Duration::from_secs(60);
 
 /// How much longer under emulation.
-const EMULATED: u32 = 5;
+pub(crate) const EMULATED: u32 = 5;
 
 /// Makes the executable of a script.
 ///
 /// # Errors
 /// What the compiler or the linker says.
 pub fn build(program: &Program<'_>, options: &Options) -> Result<Vec<u8>, String> {
-    let compiled = elfin_compiler::compile_program(program, options, &Silent).map_err(|error| {
-        let place = error.place().map(ToString::to_string).unwrap_or_default();
-        format!("{error} ({place})")
-    })?;
-    link(&compiled, options.arch).map_err(|error| format!("linking: {error}"))
+    let compiled = elfin_compiler::compile_program(program, options, &Silent)
+        .map_err(|error| explain(&error))?;
+    link(&compiled, options.arch, &policy::encode([])).map_err(|error| format!("linking: {error}"))
+}
+
+/// An error of the compiler with its place.
+pub(crate) fn explain(error: &elfin_compiler::Error) -> String {
+    let place = error.place().map(ToString::to_string).unwrap_or_default();
+    format!("{error} ({place})")
 }
 
 fn runtime(arch: Arch) -> &'static [u8] {
@@ -65,7 +72,12 @@ fn runtime(arch: Arch) -> &'static [u8] {
     }
 }
 
-fn link(program: &CompiledProgram, arch: Arch) -> Result<Vec<u8>, linker::Error> {
+/// Links a compiled program with the runtime and a policy block.
+pub(crate) fn link(
+    program: &CompiledProgram,
+    arch: Arch,
+    policy: &[u8],
+) -> Result<Vec<u8>, linker::Error> {
     let inputs = [
         linker::Input {
             name: "program",
@@ -76,11 +88,10 @@ fn link(program: &CompiledProgram, arch: Arch) -> Result<Vec<u8>, linker::Error>
             data: runtime(arch),
         },
     ];
-    let policy = policy::encode([]);
     let blobs = [linker::Blob {
         section: symbol::SECTION_POLICY,
         symbol: symbol::POLICY,
-        data: &policy,
+        data: policy,
     }];
     let (base, size) = program.map.stack;
     let options = linker::Options {
@@ -106,25 +117,33 @@ fn link(program: &CompiledProgram, arch: Arch) -> Result<Vec<u8>, linker::Error>
     Ok(linker::link(&inputs, &blobs, &options)?.bytes)
 }
 
-/// Runs the executable of a script.
+/// Writes an executable that is to be run.
+pub(crate) fn write_executable(path: &Path, executable: &[u8]) -> Result<(), String> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    std::fs::write(path, executable)
+        .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)))
+        .map_err(|e| format!("cannot write the executable: {e}"))
+}
+
+/// Runs the executable of a script, which was made with these options.
 ///
 /// # Errors
 /// When it can't be started, or prints what no script prints.
-pub fn run(executable: &[u8], arch: Arch) -> Result<Run, String> {
+pub fn run(executable: &[u8], options: &Options) -> Result<Run, String> {
+    let arch = options.arch;
     let native = arch.name() == std::env::consts::ARCH;
     let folder = tempfile::tempdir().map_err(|e| format!("cannot make a directory: {e}"))?;
     let path = folder.path().join("script");
-    {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        std::fs::write(&path, executable)
-            .and_then(|()| std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)))
-            .map_err(|e| format!("cannot write the executable: {e}"))?;
-    }
+    write_executable(&path, executable)?;
 
     let mut command = if native {
         Command::new(&path)
     } else {
         let mut command = Command::new(format!("qemu-{}", arch.name()));
+        // Emulation leaves vectors out unless it is told; wider ones than needed show what depends on the width.
+        if options.cpu.has(Feature::V) {
+            command.args(["-cpu", "rv64,v=true,vext_spec=v1.0,vlen=256"]);
+        }
         command.arg(&path);
         command
     };
@@ -201,6 +220,7 @@ fn line(line: &str) -> Result<(u32, Printed), String> {
             let code = words.next().and_then(|w| w.parse().ok());
             Printed::Trap(code.and_then(TrapCode::from_u8).ok_or_else(error)?)
         }
+        Some("exception") => Printed::Exception,
         Some("unlinkable") => Printed::Unlinkable,
         _ => return Err(error()),
     };
@@ -227,6 +247,7 @@ mod tests {
             Ok((0, Printed::Trap(TrapCode::StackExhausted)))
         );
         assert_eq!(line("9 unlinkable"), Ok((9, Printed::Unlinkable)));
+        assert_eq!(line("9 exception"), Ok((9, Printed::Exception)));
         for wrong in [
             "",
             "x done",

@@ -9,6 +9,8 @@
 //! - [`driver`]: program → executable → the lines that it prints
 //! - [`compare`]: what was printed against what was expected
 //! - [`report`]: tables; [`skips`]: what is not expected to work yet
+//!
+//! [`suite`] is the other judge: WASI programs with expectations beside them.
 
 pub mod compare;
 pub mod driver;
@@ -17,8 +19,9 @@ pub mod report;
 pub mod script;
 pub mod skips;
 pub mod spectest;
+pub mod suite;
 
-use elfin_compiler::{Addressing, Arch, MemoryMode, OptLevel, Options};
+use elfin_compiler::{Addressing, Arch, Cpu, MemoryMode, OptLevel, Options};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -54,16 +57,37 @@ impl Config {
             OptLevel::O2 => {}
             OptLevel::Os => words.push("Os"),
         }
-        let options = Options {
-            addressing,
-            memory,
-            opt_level,
-            ..Options::new(arch)
-        };
-        Self {
-            options,
-            mode: words.join(" "),
+        Self::with(
+            Options {
+                addressing,
+                memory,
+                opt_level,
+                ..Options::new(arch)
+            },
+            words.join(" "),
+        )
+    }
+
+    /// The configuration in which garbage is collected at every allocation.
+    #[must_use]
+    pub fn with_gc_stress(mut self) -> Self {
+        self.options.gc_stress = true;
+        self.mode += " gc-stress";
+        self
+    }
+
+    fn with(options: Options, mode: String) -> Self {
+        Self { options, mode }
+    }
+
+    /// The same for another CPU level of its target.
+    #[must_use]
+    pub fn with_cpu(mut self, cpu: Cpu) -> Self {
+        self.options.cpu = cpu;
+        if cpu != Cpu::default() {
+            self.mode = format!("{} {}", self.mode, cpu.describe(self.options.arch));
         }
+        self
     }
 }
 
@@ -136,7 +160,7 @@ pub fn run(name: &str, text: &str, config: &Config) -> Report {
     let mut outcomes = planned.decided;
     if !planned.expected.is_empty() {
         let printed = driver::build(&planned.program, &config.options)
-            .and_then(|executable| driver::run(&executable, config.options.arch));
+            .and_then(|executable| driver::run(&executable, &config.options));
         compare::compare(&planned.program, &planned.expected, printed, &mut outcomes);
     }
     let results = directives

@@ -4,7 +4,7 @@
 //! if anything failed.
 
 use clap::Parser;
-use elfin_compiler::{Addressing, Arch, MemoryMode, OptLevel};
+use elfin_compiler::{Addressing, Arch, Cpu, MemoryMode, OptLevel};
 use spec_tests::{Config, Outcome, report};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +28,12 @@ struct Arguments {
     /// Optimisation level: 0, 1, 2 or s.
     #[arg(short = 'O', value_parser = opt_level, default_value = "2")]
     opt_level: OptLevel,
+    /// CPU level of the target, as `elfin build` takes it.
+    #[arg(long, default_value = "baseline")]
+    cpu: String,
+    /// Collect garbage at every allocation.
+    #[arg(long)]
+    gc_stress: bool,
     /// Show every directive.
     #[arg(short)]
     verbose: bool,
@@ -104,8 +110,16 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let configs: Vec<Config> = arguments
         .target
         .iter()
-        .map(|arch| Config::new(*arch, arguments.mode, arguments.memory, arguments.opt_level))
-        .collect();
+        .map(|arch| {
+            let config = Config::new(*arch, arguments.mode, arguments.memory, arguments.opt_level);
+            let config = config.with_cpu(Cpu::parse(&arguments.cpu, *arch)?);
+            Ok(if arguments.gc_stress {
+                config.with_gc_stress()
+            } else {
+                config
+            })
+        })
+        .collect::<Result<_, String>>()?;
     let pool = spec_tests::pool().map_err(|e| format!("cannot start threads: {e}"))?;
     let reports = pool.install(|| spec_tests::run_all(&scripts, &configs))?;
     for report in &reports {

@@ -33,6 +33,8 @@ pub enum Expectation {
     Results(Vec<Expected>),
     /// It traps, and the message of the trap begins like this.
     Trap(String),
+    /// It ends with an exception that nothing catches.
+    Exception,
     /// Import matching refuses it when it is carried out.
     Unlinkable,
 }
@@ -98,7 +100,8 @@ fn source(kind: &Kind) -> Option<&Source> {
         | Kind::Invalid(source)
         | Kind::Malformed(source)
         | Kind::Return(Execute::Instantiate(source), _)
-        | Kind::Trap(Execute::Instantiate(source), _) => Some(source),
+        | Kind::Trap(Execute::Instantiate(source), _)
+        | Kind::Exception(Execute::Instantiate(source)) => Some(source),
         _ => None,
     }
 }
@@ -313,6 +316,7 @@ impl<'m> Planner<'m> {
             Kind::Trap(execute, message) => {
                 self.execute(id, execute, Expectation::Trap(message.clone()))
             }
+            Kind::Exception(execute) => self.execute(id, execute, Expectation::Exception),
             Kind::Unlinkable(_, message) => self.unlinkable(id, message),
             Kind::Invalid(_) => Some(self.refused_module(id, "invalid")),
             Kind::Malformed(_) => Some(self.refused_module(id, "malformed")),

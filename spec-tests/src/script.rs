@@ -3,7 +3,7 @@
 //! In: the text of a `.wast` file. Out: plain data, owned, one [`Directive`] for each directive of the script
 //! and in its order; the position is the directive's id. Nothing here knows what a module means.
 
-use elfin_compiler::module::ValType;
+use elfin_compiler::module::{RefType, ValType};
 use elfin_compiler::program::Constant;
 use wast::core::{
     AbstractHeapType, HeapType, NanPattern, V128Const, V128Pattern, WastArgCore, WastRetCore,
@@ -55,6 +55,8 @@ pub enum Kind {
     Return(Execute, Option<Vec<Expected>>),
     /// Something is done, and traps for this reason.
     Trap(Execute, String),
+    /// Something is done, and ends with an exception that nothing catches.
+    Exception(Execute),
     /// A module can't be instantiated, for this reason.
     Unlinkable(Source, String),
     /// A module breaks a rule of validation.
@@ -119,12 +121,31 @@ pub enum Expected {
     Null,
     /// A reference to a function.
     Function,
-    /// A reference from outside, with this number or any.
-    Extern(Option<u32>),
+    /// A reference from outside, with this number.
+    Extern(u32),
+    /// A reference of a kind.
+    Reference(Kinds),
     /// One of these.
     Either(Vec<Expected>),
     /// Something that needs a feature.
     Needs(&'static str),
+}
+
+/// Kinds of references that are not null and do not lead to functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinds {
+    /// Any of them, in a type of inside.
+    Any,
+    /// Any of them, in a type of outside.
+    Extern,
+    /// Those that can be compared.
+    Eq,
+    /// An `i31`.
+    I31,
+    /// To a struct.
+    Struct,
+    /// To an array.
+    Array,
 }
 
 /// What a lane of a number should be.
@@ -147,10 +168,10 @@ pub enum Pattern {
     ArithmeticNan,
 }
 
-/// A host reference as a word of the program: null is zero.
+/// A host reference as a word of the program (`elfin_abi::gc`).
 #[must_use]
 pub fn extern_word(number: u32) -> u64 {
-    u64::from(number) + 1
+    u64::from(number) << 2 | elfin_abi::gc::HOST
 }
 
 /// Reads a script.
@@ -261,8 +282,12 @@ fn directive(directive: WastDirective<'_>, text: &str) -> Directive {
             format!("assert_malformed {message:?}"),
             Kind::Malformed(source(module)),
         ),
-        WastDirective::AssertException { .. } => {
-            ("assert_exception".to_owned(), Kind::Needs("exceptions"))
+        WastDirective::AssertException { exec, .. } => {
+            let execute = execute(exec);
+            (
+                describe("assert_exception", &execute),
+                Kind::Exception(execute),
+            )
         }
         WastDirective::AssertSuspension { .. } => (
             "assert_suspension".to_owned(),
@@ -352,12 +377,20 @@ fn argument(argument: WastArg<'_>) -> Result<(ValType, Constant), &'static str> 
         WastArgCore::RefNull(ty) => match abstract_type(&ty) {
             Some(AbstractHeapType::Func) => (ValType::FUNCREF, Constant::Null),
             Some(AbstractHeapType::Extern) => (ValType::EXTERNREF, Constant::Null),
-            Some(AbstractHeapType::Exn | AbstractHeapType::NoExn) => return Err("exceptions"),
-            Some(_) => return Err("gc"),
-            None => (ValType::FUNCREF, Constant::Null),
+            Some(AbstractHeapType::Exn | AbstractHeapType::NoExn) => {
+                (ValType::Ref(RefType::EXNREF), Constant::Null)
+            }
+            // Null is null: the parameter says of what type.
+            _ => (ValType::FUNCREF, Constant::Null),
         },
-        WastArgCore::RefExtern(n) => (ValType::EXTERNREF, Constant::Bits(extern_word(n))),
-        WastArgCore::RefHost(_) => return Err("gc"),
+        WastArgCore::RefExtern(n) => (
+            ValType::Ref(RefType::EXTERNREF.as_non_null()),
+            Constant::Bits(extern_word(n)),
+        ),
+        WastArgCore::RefHost(n) => (
+            ValType::Ref(RefType::ANYREF.as_non_null()),
+            Constant::Bits(extern_word(n)),
+        ),
     })
 }
 
@@ -403,15 +436,15 @@ fn expected_core(result: &WastRetCore<'_>) -> Expected {
             number(ValType::V128, 64, [bits as u64, (bits >> 64) as u64])
         }
         WastRetCore::RefNull(_) => Expected::Null,
-        WastRetCore::RefExtern(n) => Expected::Extern(*n),
+        WastRetCore::RefExtern(Some(n)) | WastRetCore::RefHost(n) => Expected::Extern(*n),
         WastRetCore::RefFunc(_) => Expected::Function,
-        WastRetCore::RefHost(_)
-        | WastRetCore::RefAny
-        | WastRetCore::RefEq
-        | WastRetCore::RefArray
-        | WastRetCore::RefStruct
-        | WastRetCore::RefI31
-        | WastRetCore::RefI31Shared => Expected::Needs("gc"),
+        WastRetCore::RefExtern(None) => Expected::Reference(Kinds::Extern),
+        WastRetCore::RefAny => Expected::Reference(Kinds::Any),
+        WastRetCore::RefEq => Expected::Reference(Kinds::Eq),
+        WastRetCore::RefArray => Expected::Reference(Kinds::Array),
+        WastRetCore::RefStruct => Expected::Reference(Kinds::Struct),
+        WastRetCore::RefI31 => Expected::Reference(Kinds::I31),
+        WastRetCore::RefI31Shared => Expected::Needs("shared-everything-threads"),
         WastRetCore::Either(cases) => Expected::Either(cases.iter().map(expected_core).collect()),
     }
 }

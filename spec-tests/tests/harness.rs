@@ -41,12 +41,20 @@ const WRONG: &str = r#"
   (func (export "null") (result externref) (ref.null extern))
   (func (export "same") (param externref) (result externref) (local.get 0))
   (func (export "func") (result funcref) (ref.func 0))
+  (tag $e)
+  (func (export "throw") (throw $e))
   (func (export "trap") unreachable)
   (func (export "divide") (result i32) (i32.div_s (i32.const 1) (i32.const 0)))
   (func $deep (export "deep") (call $deep))
   (elem declare func 0)
 )
 (assert_return (invoke "id" (i32.const 1)) (i32.const 1))
+(assert_exception (invoke "throw"))
+(assert_exception (invoke "trap")) ;; wrong
+(assert_exception (invoke "id" (i32.const 1))) ;; wrong
+(assert_return (invoke "throw")) ;; wrong
+(assert_trap (invoke "throw") "unreachable") ;; wrong
+(invoke "throw") ;; wrong
 (assert_return (invoke "id" (i32.const 1)) (i32.const 2)) ;; wrong
 (assert_return (invoke "id" (i32.const 1)) (i64.const 1)) ;; wrong
 (assert_return (invoke "id" (i32.const 1))) ;; wrong
@@ -151,7 +159,7 @@ fn a_script_that_is_none_fails() {
 #[test]
 fn what_is_not_supported_is_skipped_with_all_that_needs_it() {
     let text = r#"
-(module $later (tag) (func (export "f") (result i32) (i32.const 0)))
+(component $later)
 (register "later" $later)
 (invoke "f")
 (module (import "later" "f" (func (result i32))))
@@ -163,7 +171,7 @@ fn what_is_not_supported_is_skipped_with_all_that_needs_it() {
     for result in report.results {
         assert_eq!(
             result.outcome,
-            Outcome::Skipped("exceptions".to_owned()),
+            Outcome::Skipped("component-model".to_owned()),
             "line {}",
             result.line
         );

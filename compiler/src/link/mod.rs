@@ -11,7 +11,7 @@ mod threads;
 use crate::canonical::{self, Canonical, TooMany};
 use crate::error::{Error, Printable, Result};
 use crate::module::{ConstExpr, FuncType, GlobalType, Item, Module, SegmentMode, ValType};
-use crate::options::{Arch, Options};
+use crate::options::Options;
 use crate::program::*;
 use elfin_abi::host::{self, HostFunction};
 use std::collections::HashMap;
@@ -56,6 +56,7 @@ enum Resolved {
     Table(TableId),
     Memory(MemoryId),
     Global(GlobalId),
+    Tag(TagId),
 }
 
 /// Test scripts: what they do, one call each.
@@ -106,10 +107,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 (ValType::Ref(wanted), ValType::Ref(_)) if *value == Constant::Null => {
                     wanted.is_nullable()
                 }
-                (ValType::Ref(wanted), ValType::Ref(given)) => {
-                    wanted.heap_type() == given.heap_type()
-                }
-                (wanted, given) => wanted == given,
+                (wanted, given) => canonical::is_subtype(&program.types, *given, *wanted),
             };
         if ty.params().len() != arguments.len() || !ty.params().iter().zip(arguments).all(fits) {
             let given: Vec<ValType> = arguments.iter().map(|(ty, _)| *ty).collect();
@@ -173,6 +171,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 memories: Vec::new(),
                 tables: Vec::new(),
                 globals: Vec::new(),
+                tags: Vec::new(),
                 data: Vec::new(),
                 elements: Vec::new(),
                 host_functions: Vec::new(),
@@ -201,20 +200,12 @@ impl<'m, 'o> Linker<'m, 'o> {
             Item::Table(i) => Resolved::Table(instance.tables[i as usize]),
             Item::Memory(i) => Resolved::Memory(instance.memories[i as usize]),
             Item::Global(i) => Resolved::Global(instance.globals[i as usize]),
+            Item::Tag(i) => Resolved::Tag(instance.tags[i as usize]),
         })
     }
 
     /// Adds an instance. `later` are modules of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
-        // The back end has vectors only with the V extension, which RV64GC lacks.
-        if self.options.arch == Arch::Riscv64
-            && let Some(place) = &module.simd
-        {
-            return Err(Error::Unsupported {
-                feature: "simd-on-riscv64".to_owned(),
-                place: place.clone(),
-            });
-        }
         let id = InstanceId(self.program.instances.len() as u32);
         let types = self
             .canonical
@@ -229,6 +220,7 @@ impl<'m, 'o> Linker<'m, 'o> {
             memories: Vec::new(),
             tables: Vec::new(),
             globals: Vec::new(),
+            tags: Vec::new(),
             types,
             first_data: self.program.data.len() as u32,
             first_element: self.program.elements.len() as u32,
@@ -250,6 +242,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 Resolved::Table(table) => instance.tables.push(table),
                 Resolved::Memory(memory) => instance.memories.push(memory),
                 Resolved::Global(global) => instance.globals.push(global),
+                Resolved::Tag(tag) => instance.tags.push(tag),
             }
         }
         self.define(id, &mut instance)?;
@@ -363,7 +356,18 @@ impl<'m, 'o> Linker<'m, 'o> {
             let memory = self.define_memory(id, ty);
             instance.memories.push(memory);
         }
-        for global in &module.globals[module.imported_globals as usize..] {
+        for (index, ty) in (0..).zip(&module.tags).skip(module.imported_tags as usize) {
+            instance.tags.push(TagId(self.program.tags.len() as u32));
+            self.program.tags.push(Tag {
+                instance: id,
+                index,
+                ty: instance.types[*ty as usize],
+            });
+        }
+        for (i, global) in (0..)
+            .zip(&module.globals)
+            .skip(module.imported_globals as usize)
+        {
             let init = global
                 .init
                 .as_ref()
@@ -378,9 +382,14 @@ impl<'m, 'o> Linker<'m, 'o> {
                     ..global.ty
                 },
                 init,
+                instance: id,
+                index: i,
             });
         }
-        for table in &module.tables[module.imported_tables as usize..] {
+        for (i, table) in (0..)
+            .zip(&module.tables)
+            .skip(module.imported_tables as usize)
+        {
             let init = table
                 .init
                 .as_ref()
@@ -395,6 +404,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 maximum: table.ty.maximum,
                 init,
                 instance: id,
+                index: i,
             });
         }
         for (i, element) in module.elements.iter().enumerate() {
@@ -442,7 +452,7 @@ impl<'m, 'o> Linker<'m, 'o> {
         match self.evaluate(instance, expr) {
             Constant::Bits(bits) if is_64 => bits,
             Constant::Bits(bits) => u64::from(bits as u32),
-            Constant::V128(_) | Constant::Null | Constant::Function(_) => {
+            Constant::V128(_) | Constant::Null | Constant::Function(_) | Constant::Computed => {
                 unreachable!("validated: an offset is a number")
             }
         }

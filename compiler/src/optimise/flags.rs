@@ -5,9 +5,9 @@
 
 use super::machine::{Kind, Piece};
 
-/// Leaves such tests out.
-pub(super) fn drop_tests(pieces: &mut [Piece]) {
-    let mut targets: Vec<u32> = Vec::new();
+/// Leaves such tests out. `entries` are offsets that are reached in other ways than by branches.
+pub(super) fn drop_tests(pieces: &mut [Piece], entries: &[u32]) {
+    let mut targets: Vec<u32> = entries.to_vec();
     for piece in pieces.iter() {
         match &piece.kind {
             Kind::Branch { target, .. } => targets.push(*target),

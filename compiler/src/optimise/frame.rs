@@ -325,6 +325,43 @@ mod tests {
     }
 
     #[test]
+    fn vex_slots_are_rewritten_and_evex_slots_left_alone() {
+        let make = [0x48, 0x83, 0xec, 0x20]; // sub rsp, 32
+        let unmake = [0x48, 0x83, 0xc4, 0x20];
+        for (slot, expected) in [
+            // vmovsd xmm0, [rsp + 8]
+            (
+                &[0xc5, 0xfb, 0x10, 0x44, 0x24, 0x08][..],
+                &[0xc5, 0xfb, 0x10, 0x45, 0xe8][..],
+            ),
+            // vblendvpd xmm0, xmm1, [rsp + 8], xmm4: a register in the place of an immediate
+            (
+                &[0xc4, 0xe3, 0x71, 0x4b, 0x44, 0x24, 0x08, 0x40],
+                &[0xc4, 0xe3, 0x71, 0x4b, 0x45, 0xe8, 0x40],
+            ),
+            // vblendvpd xmm0, xmm1, [rsp], xmm4
+            (
+                &[0xc4, 0xe3, 0x71, 0x4b, 0x04, 0x24, 0x40],
+                &[0xc4, 0xe3, 0x71, 0x4b, 0x04, 0x24, 0x40],
+            ),
+            // vpalignr xmm0, xmm1, [rsp + 16], 3
+            (
+                &[0xc4, 0xe3, 0x71, 0x0f, 0x44, 0x24, 0x10, 0x03],
+                &[0xc4, 0xe3, 0x71, 0x0f, 0x45, 0xf0, 0x03],
+            ),
+            // vaddpd xmm0, xmm0, [rsp + 16], EVEX: the displacement counts vectors
+            (
+                &[0x62, 0xf1, 0xfd, 0x08, 0x58, 0x44, 0x24, 0x01],
+                &[0x62, 0xf1, 0xfd, 0x08, 0x58, 0x44, 0x24, 0x01],
+            ),
+        ] {
+            let (code, _) = optimised(&[&ENTER, &make, slot, &unmake, &LEAVE]);
+            let expected = [&ENTER[..], &make, expected, &unmake, &[0x5d, 0xc3]];
+            assert_eq!(code, expected.concat(), "{slot:02x?}");
+        }
+    }
+
+    #[test]
     fn a_far_slot_comes_within_reach() {
         let make = [0x48, 0x81, 0xec, 0x00, 0x01, 0, 0]; // sub rsp, 256
         let unmake = [0x48, 0x81, 0xc4, 0x00, 0x01, 0, 0];

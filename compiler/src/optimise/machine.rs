@@ -121,9 +121,19 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
     let Some(mut pieces) = take_apart(function, blocks) else {
         return;
     };
-    let dropped = traps::merge(&mut pieces, &function.traps);
+    // Where exceptions enter, code begins like at the target of a branch.
+    let mut entries: Vec<u32> = match &function.unwind {
+        Some(unwind) => unwind.landing_pads().collect(),
+        None => Vec::new(),
+    };
+    entries.sort_unstable();
+    let known = |entry: &u32| pieces.binary_search_by_key(entry, |p| p.old).is_ok();
+    if !entries.iter().all(known) {
+        return;
+    }
+    let dropped = traps::merge(&mut pieces, &function.traps, &entries);
     let frameless = frame::shrink(&mut pieces);
-    flags::drop_tests(&mut pieces);
+    flags::drop_tests(&mut pieces, &entries);
     relax::narrow(&mut pieces, &function.relocations);
     let guarded = relax::guard_loops(&mut pieces);
     let Some(places) = place(&mut pieces) else {
@@ -136,14 +146,21 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
         let i = pieces.partition_point(|p| p.old <= offset) - 1;
         places[i] + (offset - pieces[i].old)
     };
+    let moved_return = |offset: u32| return_address(&pieces, &places, offset);
     for relocation in &mut function.relocations {
         relocation.offset = moved(relocation.offset);
+    }
+    if let Some(unwind) = &mut function.unwind {
+        unwind.follow(moved, moved_return);
     }
     function
         .traps
         .retain(|(offset, _)| dropped.binary_search(offset).is_err());
     for (offset, _) in &mut function.traps {
         *offset = moved(*offset);
+    }
+    for (offset, _) in &mut function.safepoints {
+        *offset = moved_return(*offset);
     }
     function.code = code;
     function.frameless = frameless;
@@ -159,6 +176,12 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
         (false, true) => u64::from(POOL_ALIGNMENT),
         (false, false) => PLAIN_ALIGNMENT,
     };
+}
+
+/// The new address behind a call, whose old one this is. Padding may have come between the call and what follows it.
+fn return_address(pieces: &[Piece], places: &[u32], old: u32) -> u32 {
+    let call = pieces.partition_point(|p| p.old < old) - 1;
+    places[call] + pieces[call].size()
 }
 
 /// Code → pieces in the order of their offsets, or `None` when something is not understood.
@@ -500,7 +523,9 @@ pub(super) fn function(code: &[u8]) -> CompiledFunction {
         alignment: 16,
         relocations: Vec::new(),
         traps: Vec::new(),
+        safepoints: Vec::new(),
         frameless: false,
+        unwind: None,
         disassembly: None,
     }
 }
@@ -533,6 +558,37 @@ mod tests {
         expected.extend(1.5_f64.to_le_bytes());
         assert_eq!(f.code.len() % 8, 0);
         assert_eq!(f.code, expected);
+    }
+
+    #[test]
+    fn vex_operands_in_the_pool_move_along() {
+        for (instruction, behind) in [
+            (&[0xc5, 0xfb, 0x58, 0x05][..], &[][..]), // vaddsd xmm0, xmm0, [rip + …]
+            (&[0xc4, 0xe3, 0x79, 0x0b, 0x05], &[9]),  // vroundsd xmm0, xmm0, [rip + …], 9
+            (&[0x62, 0xf1, 0xfd, 0x08, 0x58, 0x05], &[]), // vaddpd xmm0, xmm0, [rip + …], EVEX
+        ] {
+            let with = |head: &[u8]| {
+                let mut code = head.to_vec();
+                code.extend_from_slice(instruction);
+                let end = code.len() + 4 + behind.len();
+                code.extend((32 - end as i32).to_le_bytes());
+                code.extend_from_slice(behind);
+                code.push(0xc3);
+                code
+            };
+            let mut code = with(&[0x0f, 0x84, 0, 0, 0, 0]); // je to the instruction
+            code.resize(32, 0);
+            code.extend(1.5_f64.to_le_bytes());
+            let mut f = function(&code);
+            optimise(&mut f, &[0, 6]);
+            let pool = f.code.len() - 8;
+            assert_eq!(pool % 16, 0);
+            let mut expected = with(&[0x74, 0]);
+            let at = 2 + instruction.len();
+            let end = expected.len() - 1;
+            expected[at..at + 4].copy_from_slice(&(pool as i32 - end as i32).to_le_bytes());
+            assert_eq!(f.code[..=end], expected);
+        }
     }
 
     #[test]

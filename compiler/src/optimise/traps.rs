@@ -8,8 +8,9 @@ use super::frame::Role;
 use super::machine::{Kind, Piece};
 use elfin_abi::trap::TrapCode;
 
-/// Merges traps. Returns the old offsets of those that are left out, ascending.
-pub(super) fn merge(pieces: &mut [Piece], traps: &[(u32, TrapCode)]) -> Vec<u32> {
+/// Merges traps. Returns the old offsets of those that are left out, ascending. What stands at one of `entries`
+/// (ascending) is reached in other ways than by branches, and stays.
+pub(super) fn merge(pieces: &mut [Piece], traps: &[(u32, TrapCode)], entries: &[u32]) -> Vec<u32> {
     let code_at = |offset: u32| {
         traps
             .binary_search_by_key(&offset, |t| t.0)
@@ -29,7 +30,10 @@ pub(super) fn merge(pieces: &mut [Piece], traps: &[(u32, TrapCode)]) -> Vec<u32>
             continue;
         };
         match kept.iter().find(|(c, _)| *c == code) {
-            Some((_, first)) => replaced.push((offset, *first)),
+            Some((_, first)) if entries.binary_search(&offset).is_err() => {
+                replaced.push((offset, *first))
+            }
+            Some(_) => {}
             None => kept.push((code, offset)),
         }
     }

@@ -19,7 +19,14 @@ impl Translator<'_, '_> {
         let params = self.env.program.ty(ty).params().len();
         let args = self.pop_n(params);
         let results = self.call_function(callee, &args);
+        self.note_results(ty, &results);
         self.stack.extend(results);
+    }
+
+    fn note_results(&mut self, ty: TypeId, results: &[Value]) {
+        for (value, ty) in results.iter().zip(self.env.program.ty(ty).results()) {
+            self.note(*value, *ty);
+        }
     }
 
     /// Calls what a function index leads to.
@@ -45,8 +52,15 @@ impl Translator<'_, '_> {
         let signature = self.env.signature(ty);
         let function = self.function(symbol, || signature);
         let args = self.with_context(args);
-        let call = self.builder.ins().call(function, &args);
-        self.builder.inst_results(call).to_vec()
+        let handlers = self.handlers();
+        if handlers.is_empty() {
+            let call = self.builder.ins().call(function, &args);
+            return self.builder.inst_results(call).to_vec();
+        }
+        let signature = self.builder.func.dfg.ext_funcs[function].signature;
+        let (table, next) = self.exception_table(signature, &handlers);
+        self.builder.ins().try_call(function, &args, table);
+        self.go_on_at(next)
     }
 
     /// `return_call`. A host function has the C convention, from which there are no tail calls: it is called,
@@ -145,6 +159,20 @@ impl Translator<'_, '_> {
         self.builder.inst_results(call).to_vec()
     }
 
+    /// Calls a function of the runtime that never returns but may end in one of the handlers.
+    pub(super) fn try_libcall(
+        &mut self,
+        libcall: Libcall,
+        args: &[Value],
+        handlers: &[super::exception::Handler],
+    ) {
+        let callee = self.function(Symbol::libcall(libcall), || libcall_signature(libcall));
+        let signature = self.builder.func.dfg.ext_funcs[callee].signature;
+        let (table, next) = self.exception_table(signature, handlers);
+        self.builder.ins().try_call(callee, args, table);
+        self.go_on_at(next);
+    }
+
     /// Calls a setup function of the runtime.
     pub(super) fn call_setup(&mut self, position: u32) {
         let callee = self.function(Symbol::Setup(position), || {
@@ -178,8 +206,16 @@ impl Translator<'_, '_> {
         let args = self.pop_n(params);
         let args = self.with_context(&args);
         let signature = self.signature_of(ty);
-        let call = self.builder.ins().call_indirect(signature, code, &args);
-        let results = self.builder.inst_results(call).to_vec();
+        let handlers = self.handlers();
+        let results = if handlers.is_empty() {
+            let call = self.builder.ins().call_indirect(signature, code, &args);
+            self.builder.inst_results(call).to_vec()
+        } else {
+            let (table, next) = self.exception_table(signature, &handlers);
+            self.builder.ins().try_call_indirect(code, &args, table);
+            self.go_on_at(next)
+        };
+        self.note_results(ty, &results);
         self.stack.extend(results);
     }
 
@@ -199,7 +235,7 @@ impl Translator<'_, '_> {
     }
 
     /// The code that a reference on the stack leads to. Its type needs no check: a reference of a function
-    /// type is null or leads to a function of this very type.
+    /// type is null or leads to a function of this type or a subtype, which is called in the same way.
     fn reference_callee(&mut self, type_index: u32) -> (TypeId, Value) {
         let ty = self.called_type(type_index);
         let reference = self.pop();
@@ -222,10 +258,19 @@ impl Translator<'_, '_> {
             .builder
             .ins()
             .load(types::I32, flags, entry, state::FuncRef::TYPE_ID);
-        let wrong = self
-            .builder
-            .ins()
-            .icmp_imm_u(IntCC::NotEqual, found, i64::from(ty.0));
+        let (first, last) = self.env.layout.types.numbers(ty);
+        let wrong = if first == last {
+            self.builder
+                .ins()
+                .icmp_imm_u(IntCC::NotEqual, found, i64::from(first))
+        } else {
+            // The functions of a type and its subtypes have consecutive numbers.
+            let within = self.builder.ins().iadd_imm_s(found, -i64::from(first));
+            let width = i64::from(last - first);
+            self.builder
+                .ins()
+                .icmp_imm_u(IntCC::UnsignedGreaterThan, within, width)
+        };
         let (fail, next) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(fail);
         self.builder.ins().brif(wrong, fail, &[], next, &[]);
@@ -273,7 +318,11 @@ fn libcall_signature(libcall: Libcall) -> Signature {
         Libcall::PrintI64 => (&[I64], &[]),
         Libcall::PrintF32 => (&[F32], &[]),
         Libcall::PrintF64 => (&[F64], &[]),
-        Libcall::RunScript => (&[I64, I64, I64], &[]),
+        Libcall::RunScript | Libcall::CheckCpu => (&[I64, I64, I64], &[]),
+        Libcall::NewException => (&[I64, I64], &[I64]),
+        Libcall::Throw => (&[I64], &[]),
+        Libcall::GcSetUp => (&[I64], &[]),
+        Libcall::GcAllocate => (&[I64, I64], &[I64]),
     };
     let param = |ty: &cranelift_codegen::ir::Type| {
         if *ty == I32 {

@@ -3,14 +3,15 @@
 //! Each structured instruction has a frame. Code after an unconditional branch is skipped until the frame that
 //! it is in ends; only the nesting is counted.
 
-use super::{Translator, clif_type};
+use super::Translator;
+use super::exception::{Clause, LegacyTry};
 use crate::module::{FuncType, ValType};
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Value};
 use wasmparser::{BlockType, BrTable};
 
 /// What a frame is.
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Block,
     Loop {
         header: Block,
@@ -20,16 +21,20 @@ enum Kind {
         params: Vec<Value>,
     },
     Else,
+    /// A `try_table`.
+    TryTable(Vec<Clause>),
+    /// A `try` of the legacy encoding, in its body or in one of its clauses.
+    Try(LegacyTry),
 }
 
 /// An entry of the control stack.
 #[derive(Debug)]
 pub(super) struct Frame {
-    kind: Kind,
+    pub(super) kind: Kind,
     /// Where the code after the frame's `end` goes on; its parameters are the results.
     exit: Block,
     /// Height of the operand stack below the parameters.
-    height: usize,
+    pub(super) height: usize,
     /// Number of values that a branch to a loop's header takes.
     params: usize,
     /// Number of results.
@@ -39,23 +44,25 @@ pub(super) struct Frame {
 }
 
 impl Translator<'_, '_> {
-    fn block_signature(&self, ty: BlockType) -> (Vec<ValType>, Vec<ValType>) {
+    /// Parameters and results of a block, as types of the program.
+    pub(super) fn block_signature(&self, ty: BlockType) -> (Vec<ValType>, Vec<ValType>) {
         match ty {
             BlockType::Empty => (Vec::new(), Vec::new()),
-            BlockType::Type(ty) => (Vec::new(), vec![ty]),
+            BlockType::Type(ty) => (Vec::new(), vec![self.program_type(ty)]),
             BlockType::FuncType(index) => {
-                let ty = self.instance.module.types[index as usize]
-                    .as_ref()
-                    .expect("validated: a block type is a function type");
+                let ty = self.env.program.ty(self.instance.types[index as usize]);
                 (ty.params().to_vec(), ty.results().to_vec())
             }
         }
     }
 
-    fn block_with(&mut self, params: &[ValType]) -> Block {
+    pub(super) fn block_with(&mut self, params: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in params {
-            self.builder.append_block_param(block, clif_type(*ty));
+            let param = self
+                .builder
+                .append_block_param(block, self.env.clif_type(*ty));
+            self.note(param, *ty);
         }
         block
     }
@@ -120,7 +127,7 @@ impl Translator<'_, '_> {
         );
     }
 
-    fn push_frame(&mut self, kind: Kind, exit: Block, params: usize, results: usize) {
+    pub(super) fn push_frame(&mut self, kind: Kind, exit: Block, params: usize, results: usize) {
         let height = self.stack.len() - params;
         self.control.push(Frame {
             kind,
@@ -149,7 +156,7 @@ impl Translator<'_, '_> {
     }
 
     /// At the end of a frame's code: goes to the exit with the results, if this point is reached.
-    fn leave_arm(&mut self) {
+    pub(super) fn leave_arm(&mut self) {
         if !self.reachable {
             return;
         }
@@ -174,7 +181,8 @@ impl Translator<'_, '_> {
                 frame.exit_used = true;
             }
             Kind::Loop { header } => self.builder.seal_block(header),
-            Kind::Block | Kind::Else => {}
+            Kind::TryTable(clauses) => self.landing_pads(&clauses),
+            Kind::Block | Kind::Else | Kind::Try(_) => {}
         }
         self.stack.truncate(frame.height);
         self.builder.seal_block(frame.exit);
@@ -194,7 +202,7 @@ impl Translator<'_, '_> {
     }
 
     /// Where a branch goes and how many values it takes along.
-    fn target(&mut self, depth: u32) -> (Block, usize) {
+    pub(super) fn target(&mut self, depth: u32) -> (Block, usize) {
         let at = self.control.len() - 1 - depth as usize;
         let frame = &mut self.control[at];
         match frame.kind {
@@ -251,7 +259,7 @@ impl Translator<'_, '_> {
     }
 
     /// The topmost `count` values, which a branch takes along; they stay on the stack.
-    fn branch_args(&self, count: usize) -> Vec<BlockArg> {
+    pub(super) fn branch_args(&self, count: usize) -> Vec<BlockArg> {
         self.stack[self.stack.len() - count..]
             .iter()
             .map(|v| BlockArg::Value(*v))
@@ -296,9 +304,12 @@ impl Translator<'_, '_> {
         self.reachable = false;
     }
 
-    pub(super) fn select(&mut self) {
+    pub(super) fn select(&mut self, ty: Option<ValType>) {
         let (a, b, condition) = self.pop3();
         let value = self.builder.ins().select(condition, a, b);
+        if let Some(ty) = ty {
+            self.note(value, self.program_type(ty));
+        }
         self.push(value);
     }
 }

@@ -1,7 +1,7 @@
 //! Global variables (core spec, 4.4.5). What never changes is a constant.
 
 use super::state::Access;
-use super::{Region, Translator, clif_type};
+use super::{Region, Translator};
 use crate::layout::GlobalPlace;
 use crate::module::ValType;
 use crate::program::{Constant, GlobalId};
@@ -21,11 +21,12 @@ impl Translator<'_, '_> {
             GlobalPlace::Constant(constant) => self.push_constant(ty, constant),
             GlobalPlace::Slot(offset) => {
                 let value = self.load_state(
-                    clif_type(ty),
+                    self.env.clif_type(ty),
                     offset,
                     0,
                     Access::Mutable(Region::Global(id.0)),
                 );
+                self.note(value, ty);
                 self.push(value);
             }
         }
@@ -58,6 +59,7 @@ impl Translator<'_, '_> {
             }
             (_, Constant::Null) => self.ref_null(),
             (_, Constant::Function(callee)) => self.push_function_reference(callee),
+            (_, Constant::Computed) => unreachable!("laid out: what is computed has a slot"),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Functions that no module defines: the program's main function, the actions of a script, and imports as
 //! functions of the Wasm convention, for references to them.
 
-use super::{Env, Translator, ir_config, trap_code};
-use crate::fold::{Applied, Folded, Step};
-use crate::layout::Entries;
+use super::{Env, Region, Translator, ir_config, trap_code};
+use crate::fold::{Applied, Folded, Step, is_computed};
+use crate::layout::{Entries, GlobalPlace};
 use crate::module::ValType;
 use crate::program::{
     ActionKind, Callee, Check, Constant, HostId, InstanceId, MemoryId, TableId, UnknownId,
@@ -20,7 +20,7 @@ use elfin_abi::script;
 use elfin_abi::state::FuncRef;
 use elfin_abi::trap::TrapCode;
 
-/// `main(state)`: prepares what host functions need, does the steps that were not folded, initialises
+/// `main(state)`: makes sure that the CPU has what the code was built for, prepares what host functions need, does the steps that were not folded, initialises
 /// reactors, calls the entry function.
 pub fn main_function(
     env: Env<'_>,
@@ -37,15 +37,28 @@ pub fn main_function(
     let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
     let params = t.enter();
     debug_assert!(params.len() <= 1);
+    t.cold = true;
+    if env.layout.heap.is_some() {
+        let program = t.symbol_address(Symbol::Gc);
+        t.call_libcall(Libcall::GcSetUp, &[program]);
+    }
 
+    if env.cpu.needs_check() {
+        // Before anything else: what follows may use an instruction that the CPU lacks.
+        let features = t.iconst64(env.cpu.features.bits());
+        let name = t.symbol_address(Symbol::CpuName);
+        let len = t.iconst64(env.cpu.describe_level(env.arch).len() as u64);
+        t.call_libcall(Libcall::CheckCpu, &[features, name, len]);
+    }
     for (position, setup) in (0..).zip(Setup::ALL) {
-        let needed = env
+        let used = env
             .program
             .host_functions
             .iter()
             .zip(&env.usage.host_used)
             .any(|(host, used)| *used && host.function().setup.contains(setup));
-        if needed {
+        let throws = env.usage.throws && !env.usage.allocates && *setup == Setup::Exceptions;
+        if setup.is_needed(used, &env.grants) || throws {
             t.call_setup(position);
         }
     }
@@ -101,6 +114,7 @@ pub fn action_glue(
     let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
     let params = t.enter();
     let results = *params.last().expect("declared just now");
+    t.cold = true;
     match &action.kind {
         ActionKind::Instantiate(id) => t.instantiate(folded, *id),
         ActionKind::Invoke { callee, arguments } => {
@@ -120,8 +134,13 @@ pub fn action_glue(
     if t.reachable {
         let types = env.program.action_results(action);
         let values = t.pop_n(types.len());
-        for (slot, value) in (0..).zip(values) {
+        for (slot, (value, ty)) in (0..).zip(values.into_iter().zip(types)) {
             let at = slot * script::SLOT.cast_signed();
+            if env.is_traced(*ty) {
+                let kind = t.kind_of(value);
+                let flags = MemFlagsData::new().with_notrap();
+                t.builder.ins().store(flags, kind, results, at + 8);
+            }
             // Slots are aligned to 8 bytes, which is not enough for a vector.
             let flags = MemFlagsData::new().with_notrap();
             t.builder.ins().store(flags, value, results, at);
@@ -226,6 +245,40 @@ impl Translator<'_, '_> {
                     self.drop_segment(descriptor);
                 }
             }
+            Step::SetGlobal(id) => {
+                let global = program.globals[id.index()];
+                let module = program.instances[global.instance.index()].module;
+                let init = module.globals[global.index as usize].init.as_ref();
+                let init = init.expect("a defined global has an initial value");
+                let value = self.const_expr(global.instance, init);
+                let GlobalPlace::Slot(offset) = self.env.layout.global(id) else {
+                    unreachable!("laid out: what is computed has a slot");
+                };
+                self.store_state(value, offset, 0, Region::Global(id.0));
+            }
+            Step::FillTable(id) => {
+                let table = &program.tables[id.index()];
+                let module = program.instances[table.instance.index()].module;
+                let init = module.tables[table.index as usize].init.as_ref();
+                let init = init.expect("folded: null needs no step");
+                let value = self.const_expr(table.instance, init);
+                let base = self.table_base(id);
+                let entries = self.iconst64(table.initial);
+                self.call_libcall(Libcall::TableFill, &[base, value, entries]);
+            }
+            Step::EvaluateElements(id) => {
+                let segment = program.elements[id.index()];
+                let module = program.instances[segment.instance.index()].module;
+                let Some(offset) = self.env.layout.element_items[id.index()] else {
+                    return;
+                };
+                let items = &module.elements[segment.index as usize].items;
+                for (at, item) in (0..).zip(items) {
+                    let value = self.const_expr(segment.instance, item);
+                    let at = offset + at * FuncRef::SIZE;
+                    self.store_state(value, at, 0, Region::Segments);
+                }
+            }
             Step::CopyElements(id) => {
                 let segment = program.elements[id.index()];
                 let (table, offset) = segment
@@ -242,7 +295,25 @@ impl Translator<'_, '_> {
                     |t| t.table_length(table),
                     TrapCode::TableOutOfBounds,
                 );
+                debug_assert_eq!(folded.elements[id.index()], Applied::AtStart);
                 let size = u64::from(FuncRef::SIZE);
+                let instance = &program.instances[segment.instance.index()];
+                let items = &instance.module.elements[segment.index as usize].items;
+                if is_computed(program, instance, items) {
+                    // An item is in its place before the next one may call the collector.
+                    for (at, item) in (offset..).zip(items) {
+                        let value = self.const_expr(segment.instance, item);
+                        let base = self.table_base(table);
+                        let at = at.wrapping_mul(size).cast_signed();
+                        let to = self.builder.ins().iadd_imm_u(base, at);
+                        let flags = self.table_flags(table);
+                        self.builder.ins().store(flags, value, to, 0);
+                    }
+                    if let Some(descriptor) = self.env.layout.elements[id.index()] {
+                        self.drop_segment(descriptor);
+                    }
+                    return;
+                }
                 let base = self.table_base(table);
                 let to = self
                     .builder
@@ -251,7 +322,6 @@ impl Translator<'_, '_> {
                 let from = self.symbol_address(Symbol::Elements(id));
                 let len = self.iconst64(len as u64 * size);
                 self.call_libcall(Libcall::Memmove, &[to, from, len]);
-                debug_assert_eq!(folded.elements[id.index()], Applied::AtStart);
                 if let Some(descriptor) = self.env.layout.elements[id.index()] {
                     self.drop_segment(descriptor);
                 }

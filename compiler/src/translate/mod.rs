@@ -9,21 +9,25 @@ mod bounds;
 mod bulk;
 mod call;
 mod control;
+mod exception;
+mod gc;
 mod global;
 mod glue;
 mod memory;
 mod numeric;
 mod operator;
 mod reference;
+mod rounding;
 mod simd;
 mod stack;
 mod state;
 mod table;
 mod thread;
 
+use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::module::ValType;
+use crate::module::{RefType, ValType};
 use crate::options::{Addressing, Arch};
 use crate::program::{FuncId, Instance, InstanceId, Program, TypeId};
 use crate::symbol::Symbol;
@@ -40,6 +44,7 @@ use std::collections::HashMap;
 
 pub use glue::{action_glue, host_glue, main_function, unknown_glue};
 pub(crate) use reference::reference_symbol;
+pub(crate) use simd::find_vector;
 pub use thread::thread_function;
 
 /// What every translation reads.
@@ -53,6 +58,12 @@ pub struct Env<'p> {
     pub layout: &'p Layout,
     /// Target.
     pub arch: Arch,
+    /// What may be used beyond its baseline.
+    pub cpu: Cpu,
+    /// Prefer smaller code to faster.
+    pub small: bool,
+    /// What the policy grants.
+    pub grants: elfin_abi::host::Grants,
 }
 
 impl Env<'_> {
@@ -75,25 +86,36 @@ impl Env<'_> {
         if self.layout.addressing == Addressing::Context {
             signature.params.push(AbiParam::new(types::I64));
         }
-        signature
-            .params
-            .extend(ty.params().iter().map(|ty| AbiParam::new(clif_type(*ty))));
-        signature
-            .returns
-            .extend(ty.results().iter().map(|ty| AbiParam::new(clif_type(*ty))));
+        signature.params.extend(
+            ty.params()
+                .iter()
+                .map(|ty| AbiParam::new(self.clif_type(*ty))),
+        );
+        signature.returns.extend(
+            ty.results()
+                .iter()
+                .map(|ty| AbiParam::new(self.clif_type(*ty))),
+        );
         signature
     }
-}
 
-/// The CLIF type of a value type. References are 64-bit words, vectors are seen as bytes.
-fn clif_type(ty: ValType) -> Type {
-    match ty {
-        ValType::I32 => types::I32,
-        ValType::I64 => types::I64,
-        ValType::F32 => types::F32,
-        ValType::F64 => types::F64,
-        ValType::V128 => types::I8X16,
-        ValType::Ref(_) => types::I64,
+    /// Whether the back end has vectors. Without, a v128 is two words, and no value may be a vector.
+    #[must_use]
+    pub const fn has_vectors(&self) -> bool {
+        self.cpu.has_vectors(self.arch)
+    }
+
+    /// The CLIF type of a value type. References are 64-bit words, vectors are seen as bytes where there are any.
+    fn clif_type(&self, ty: ValType) -> Type {
+        match ty {
+            ValType::I32 => types::I32,
+            ValType::I64 => types::I64,
+            ValType::F32 => types::F32,
+            ValType::F64 => types::F64,
+            ValType::V128 if self.has_vectors() => types::I8X16,
+            ValType::V128 => simd::TWO_WORDS,
+            ValType::Ref(_) => types::I64,
+        }
     }
 }
 
@@ -119,6 +141,18 @@ enum Region {
     Segments,
     /// A function's own scratch space on the stack.
     Scratch,
+    /// What exceptions carry.
+    Exceptions,
+    /// Where the heap has room (0), and how much (1).
+    Heap(u32),
+    /// The headers of objects.
+    Header,
+    /// The fields of structs at an offset. Two structs of which one has the other's type have the same fields.
+    Field(u32),
+    /// The elements of arrays, by the logarithm of their size.
+    Element(u32),
+    /// Where references are kept across calls.
+    Frame,
 }
 
 impl Region {
@@ -133,6 +167,12 @@ impl Region {
             Region::Global(i) => 5 * KIND + i,
             Region::Segments => 6 * KIND,
             Region::Scratch => 7 * KIND,
+            Region::Exceptions => 13 * KIND,
+            Region::Heap(i) => 8 * KIND + i,
+            Region::Header => 9 * KIND,
+            Region::Field(i) => 10 * KIND + i,
+            Region::Element(i) => 11 * KIND + i,
+            Region::Frame => 12 * KIND,
         }
     }
 }
@@ -156,19 +196,30 @@ struct Translator<'p, 'f> {
     /// For an i32 that was loaded zero-extended, the i64 it was loaded as: an address computed from it
     /// needs no extension.
     wide: HashMap<Value, Value>,
+    /// What is known of references.
+    known: HashMap<Value, RefType>,
+    /// The types of locals, in the program.
+    local_types: Vec<ValType>,
+    /// This code runs once: it calls where other code does things by itself.
+    cold: bool,
     functions: HashMap<Symbol, FuncRef>,
     signatures: HashMap<TypeId, SigRef>,
     regions: HashMap<Region, AliasRegion>,
     memory_symbol: Option<ir::GlobalValue>,
     /// Stack space in which vectors are taken apart.
     scratch: Option<ir::StackSlot>,
+    /// The clauses of every legacy `try` of the body, in order, and how many of them were met.
+    legacy_tries: Vec<exception::LegacyShape>,
+    next_legacy_try: usize,
     /// Stack space for the expected value of a compare-and-exchange, where it goes through one.
     expected: Option<ir::StackSlot>,
+    /// The words of vectors that were taken apart, and in which block.
+    words: HashMap<Value, (ir::Block, [Value; 2])>,
 }
 
 impl<'p, 'f> Translator<'p, 'f> {
     fn new(env: Env<'p>, instance: InstanceId, builder: FunctionBuilder<'f>) -> Self {
-        Self {
+        let mut translator = Self {
             env,
             instance: &env.program.instances[instance.index()],
             builder,
@@ -179,13 +230,21 @@ impl<'p, 'f> Translator<'p, 'f> {
             locals: Vec::new(),
             context: None,
             wide: HashMap::new(),
+            known: HashMap::new(),
+            local_types: Vec::new(),
+            cold: false,
             functions: HashMap::new(),
             signatures: HashMap::new(),
             regions: HashMap::new(),
             memory_symbol: None,
             scratch: None,
+            legacy_tries: Vec::new(),
+            next_legacy_try: 0,
             expected: None,
-        }
+            words: HashMap::new(),
+        };
+        translator.name_frame_region();
+        translator
     }
 
     /// Opens the entry block and returns the Wasm parameters.
@@ -281,18 +340,21 @@ pub fn translate(
 
     func.name = UserFuncName::User(Symbol::Function(id).encode());
     func.signature = env.signature(function.ty);
-    let body = &body_of(env.program, id).body;
+    let body = body_of(env.program, id);
+    let legacy_try = body.summary.legacy_try;
+    let body = &body.body;
     let mut t = Translator::new(env, function.instance, FunctionBuilder::new(func, context));
 
+    if legacy_try {
+        t.legacy_tries = exception::legacy_tries(body).map_err(invalid)?;
+    }
     let params = t.enter();
     for (value, ty) in params.into_iter().zip(env.program.ty(function.ty).params()) {
-        let variable = t.builder.declare_var(clif_type(*ty));
-        t.builder.def_var(variable, value);
-        t.locals.push(variable);
+        t.declare_local(*ty, value);
     }
     for local in body.get_locals_reader().map_err(invalid)? {
         let (count, ty) = local.map_err(invalid)?;
-        t.declare_locals(count, ty);
+        t.declare_locals(count, t.program_type(ty));
     }
     t.enter_function(env.program.ty(function.ty));
 
@@ -324,7 +386,7 @@ impl Translator<'_, '_> {
         if count == 0 {
             return;
         }
-        let clif = clif_type(ty);
+        let clif = self.env.clif_type(ty);
         let zero = match ty {
             ValType::F32 => self.builder.ins().f32const(0.0),
             ValType::F64 => self.builder.ins().f64const(0.0),
@@ -332,9 +394,17 @@ impl Translator<'_, '_> {
             _ => self.builder.ins().iconst(clif, 0),
         };
         for _ in 0..count {
-            let variable = self.builder.declare_var(clif);
-            self.builder.def_var(variable, zero);
-            self.locals.push(variable);
+            self.declare_local(ty, zero);
         }
+    }
+
+    fn declare_local(&mut self, ty: ValType, value: Value) {
+        let variable = self.builder.declare_var(self.env.clif_type(ty));
+        if self.env.is_traced(ty) {
+            self.builder.declare_var_needs_stack_map(variable);
+        }
+        self.builder.def_var(variable, value);
+        self.locals.push(variable);
+        self.local_types.push(ty);
     }
 }

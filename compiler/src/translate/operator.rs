@@ -1,6 +1,7 @@
 //! Dispatch: one arm for each operator, which delegates to the room of its family.
 
 use super::Translator;
+use super::rounding::Rounding;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, types};
 use elfin_abi::trap::TrapCode;
@@ -43,13 +44,22 @@ impl Translator<'_, '_> {
             Operator::ReturnCallRef { type_index } => self.return_call_ref(type_index),
             Operator::BrOnNull { relative_depth } => self.br_on_null(relative_depth),
             Operator::BrOnNonNull { relative_depth } => self.br_on_non_null(relative_depth),
+            Operator::TryTable { ref try_table } => self.try_table(try_table),
+            Operator::Throw { tag_index } => self.throw(tag_index),
+            Operator::ThrowRef => self.throw_ref(),
+            Operator::Try { blockty } => self.try_(blockty),
+            Operator::Catch { .. } | Operator::CatchAll => self.catch(),
+            Operator::Delegate { .. } => self.end(),
+            Operator::Rethrow { relative_depth } => self.rethrow(relative_depth),
             Operator::Drop => {
                 self.pop();
             }
-            Operator::Select | Operator::TypedSelect { .. } => self.select(),
+            Operator::Select => self.select(None),
+            Operator::TypedSelect { ty } => self.select(Some(ty)),
 
             Operator::LocalGet { local_index } => {
                 let value = self.builder.use_var(self.locals[local_index as usize]);
+                self.know(value, self.local_types[local_index as usize]);
                 self.push(value);
             }
             Operator::LocalSet { local_index } => {
@@ -167,10 +177,10 @@ impl Translator<'_, '_> {
 
             Operator::F32Abs | Operator::F64Abs => self.unary(|b, a| b.fabs(a)),
             Operator::F32Neg | Operator::F64Neg => self.unary(|b, a| b.fneg(a)),
-            Operator::F32Ceil | Operator::F64Ceil => self.unary(|b, a| b.ceil(a)),
-            Operator::F32Floor | Operator::F64Floor => self.unary(|b, a| b.floor(a)),
-            Operator::F32Trunc | Operator::F64Trunc => self.unary(|b, a| b.trunc(a)),
-            Operator::F32Nearest | Operator::F64Nearest => self.unary(|b, a| b.nearest(a)),
+            Operator::F32Ceil | Operator::F64Ceil => self.round(Rounding::Ceil),
+            Operator::F32Floor | Operator::F64Floor => self.round(Rounding::Floor),
+            Operator::F32Trunc | Operator::F64Trunc => self.round(Rounding::Trunc),
+            Operator::F32Nearest | Operator::F64Nearest => self.round(Rounding::Nearest),
             Operator::F32Sqrt | Operator::F64Sqrt => self.unary(|b, a| b.sqrt(a)),
             Operator::F32Add | Operator::F64Add => self.binary(|b, x, y| b.fadd(x, y)),
             Operator::F32Sub | Operator::F64Sub => self.binary(|b, x, y| b.fsub(x, y)),
@@ -243,7 +253,7 @@ impl Translator<'_, '_> {
             Operator::I64MulWideU => self.multiply_128(false),
 
             ref other if self.atomic_operator(other) => {}
-            ref other => return self.vector_operator(other),
+            ref other => return self.object_operator(other),
         }
         Ok(())
     }
@@ -251,12 +261,18 @@ impl Translator<'_, '_> {
     /// An operator that can't be reached: only the nesting counts.
     fn skip(&mut self, operator: &Operator<'_>) {
         match operator {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
-                self.dead_depth += 1
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. } => self.dead_depth += 1,
+            Operator::Try { .. } => {
+                self.next_legacy_try += 1;
+                self.dead_depth += 1;
             }
+            Operator::Catch { .. } | Operator::CatchAll if self.dead_depth == 0 => self.catch(),
             Operator::Else if self.dead_depth == 0 => self.else_(),
-            Operator::End if self.dead_depth == 0 => self.end(),
-            Operator::End => self.dead_depth -= 1,
+            Operator::End | Operator::Delegate { .. } if self.dead_depth == 0 => self.end(),
+            Operator::End | Operator::Delegate { .. } => self.dead_depth -= 1,
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Reference operators (core spec, 4.4.3). A function reference is the address of the code and the id of the
+//! Reference operators (core spec, 4.4.3). A function reference is the address of the code and the number of the
 //! type in one word (`elfin_abi::state::FuncRef`); null is zero.
 
 use super::{Translator, trap_code, types};
@@ -35,7 +35,8 @@ impl Translator<'_, '_> {
 
     pub(super) fn push_function_reference(&mut self, callee: Callee) {
         let code = self.symbol_address(reference_symbol(callee));
-        let id = u64::from(self.env.program.callee_type(callee).0);
+        let ty = self.env.program.callee_type(callee);
+        let id = u64::from(self.env.layout.types.numbers(ty).0);
         let id = self.iconst64(id << 32);
         let reference = self.builder.ins().bor(code, id);
         self.push(reference);

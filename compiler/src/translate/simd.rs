@@ -3,8 +3,9 @@
 //! In: an operator of the SIMD proposals. Out: CLIF. A v128 on the operand stack is always an `i8x16`; a family that
 //! sees other lanes in it casts on the way in and out ([`Translator::pop_lanes`], [`Translator::push_lanes`]).
 //!
-//! x86_64 means SSE2 here. Nearly everything has a lowering for it; what would need a helper that the runtime does
-//! not have (byte shuffles) is put together from scalar instructions in `lane`, what would need SSE4.1 in `convert`.
+//! x86_64 means SSE2 here, unless the CPU level says more. Nearly everything has a lowering for it; what would need a
+//! helper that the runtime does not have (byte shuffles) is put together from scalar instructions in `lane`, what would
+//! need SSE4.1 in `convert` and `rounding`.
 //!
 //! Where relaxed operators leave a choice, the result is that of the strict operator of the same name, and products
 //! are rounded before they are added: the same on every target.
@@ -13,8 +14,10 @@ mod arith;
 mod convert;
 mod lane;
 mod memory;
+mod scalar;
 
 use super::Translator;
+use super::rounding::Rounding;
 use crate::parse::feature_of;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{
@@ -25,12 +28,18 @@ use cranelift_frontend::FuncInstBuilder;
 use types::{F32, F32X4, F64, F64X2, I8, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
 use wasmparser::Operator;
 
+pub(super) use scalar::VECTOR as TWO_WORDS;
+pub(crate) use scalar::find_vector;
+
 impl Translator<'_, '_> {
     /// Translates one vector operator.
     ///
     /// # Errors
     /// Name of the feature when it is none; `parse` has refused it before.
     pub(super) fn vector_operator(&mut self, operator: &Operator<'_>) -> Result<(), String> {
+        if !self.env.has_vectors() {
+            return self.scalar_operator(operator);
+        }
         match *operator {
             Operator::V128Load { memarg } => self.load(&memarg, I8X16),
             Operator::V128Load8x8S { memarg } => self.load_extend(&memarg, I16X8, true),
@@ -45,7 +54,7 @@ impl Translator<'_, '_> {
             Operator::V128Load64Splat { memarg } => self.load_splat(&memarg, I64X2),
             Operator::V128Load32Zero { memarg } => self.load_zero(&memarg, I32X4),
             Operator::V128Load64Zero { memarg } => self.load_zero(&memarg, I64X2),
-            Operator::V128Store { memarg } => self.store(&memarg, I8X16),
+            Operator::V128Store { memarg } => self.store_vector(&memarg),
             Operator::V128Load8Lane { memarg, lane } => self.load_lane(&memarg, I8X16, lane),
             Operator::V128Load16Lane { memarg, lane } => self.load_lane(&memarg, I16X8, lane),
             Operator::V128Load32Lane { memarg, lane } => self.load_lane(&memarg, I32X4, lane),
@@ -254,14 +263,14 @@ impl Translator<'_, '_> {
             Operator::I64x2ExtendLowI32x4U => self.extend_half(I32X4, false, false),
             Operator::I64x2ExtendHighI32x4U => self.extend_half(I32X4, true, false),
 
-            Operator::F32x4Ceil => self.lanes1(F32X4, |b, a| b.ceil(a)),
-            Operator::F64x2Ceil => self.lanes1(F64X2, |b, a| b.ceil(a)),
-            Operator::F32x4Floor => self.lanes1(F32X4, |b, a| b.floor(a)),
-            Operator::F64x2Floor => self.lanes1(F64X2, |b, a| b.floor(a)),
-            Operator::F32x4Trunc => self.lanes1(F32X4, |b, a| b.trunc(a)),
-            Operator::F64x2Trunc => self.lanes1(F64X2, |b, a| b.trunc(a)),
-            Operator::F32x4Nearest => self.lanes1(F32X4, |b, a| b.nearest(a)),
-            Operator::F64x2Nearest => self.lanes1(F64X2, |b, a| b.nearest(a)),
+            Operator::F32x4Ceil => self.round_vector(F32X4, Rounding::Ceil),
+            Operator::F64x2Ceil => self.round_vector(F64X2, Rounding::Ceil),
+            Operator::F32x4Floor => self.round_vector(F32X4, Rounding::Floor),
+            Operator::F64x2Floor => self.round_vector(F64X2, Rounding::Floor),
+            Operator::F32x4Trunc => self.round_vector(F32X4, Rounding::Trunc),
+            Operator::F64x2Trunc => self.round_vector(F64X2, Rounding::Trunc),
+            Operator::F32x4Nearest => self.round_vector(F32X4, Rounding::Nearest),
+            Operator::F64x2Nearest => self.round_vector(F64X2, Rounding::Nearest),
             Operator::F32x4Abs => self.lanes1(F32X4, |b, a| b.fabs(a)),
             Operator::F64x2Abs => self.lanes1(F64X2, |b, a| b.fabs(a)),
             Operator::F32x4Neg => self.lanes1(F32X4, |b, a| b.fneg(a)),
@@ -323,13 +332,16 @@ impl Translator<'_, '_> {
 
     /// A v128 constant.
     pub(super) fn vector_constant(&mut self, bits: u128) -> Value {
+        if !self.env.has_vectors() {
+            return self.words_constant(bits);
+        }
         let data = ConstantData::from(bits.to_le_bytes().as_slice());
         let constant = self.builder.func.dfg.constants.insert(data);
         self.builder.ins().vconst(I8X16, constant)
     }
 
     /// The same bits as lanes of `ty`. What was just cast from that type is taken as it was before.
-    fn lanes(&mut self, value: Value, ty: Type) -> Value {
+    pub(super) fn lanes(&mut self, value: Value, ty: Type) -> Value {
         let dfg = &self.builder.func.dfg;
         if dfg.value_type(value) == ty {
             return value;
@@ -349,7 +361,7 @@ impl Translator<'_, '_> {
     }
 
     /// Takes a v128 as lanes of `ty`.
-    fn pop_lanes(&mut self, ty: Type) -> Value {
+    pub(super) fn pop_lanes(&mut self, ty: Type) -> Value {
         let value = self.pop();
         self.lanes(value, ty)
     }
@@ -362,7 +374,7 @@ impl Translator<'_, '_> {
     }
 
     /// Pushes lanes of any type as a v128.
-    fn push_lanes(&mut self, value: Value) {
+    pub(super) fn push_lanes(&mut self, value: Value) {
         let value = self.lanes(value, I8X16);
         self.push(value);
     }

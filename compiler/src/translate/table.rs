@@ -3,6 +3,7 @@
 use super::state::Access;
 use super::{Region, Translator, trap_code, types};
 use crate::layout::Entries;
+use crate::module::ValType;
 use crate::options::Addressing;
 use crate::program::{ElementId, TableId};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -96,6 +97,8 @@ impl Translator<'_, '_> {
         let entry = self.table_entry(table, index, TrapCode::TableOutOfBounds);
         let flags = self.table_flags(table);
         let value = self.builder.ins().load(types::I64, flags, entry, 0);
+        let element = self.env.program.tables[table.index()].element;
+        self.note(value, ValType::Ref(element));
         self.push(value);
     }
 

@@ -22,30 +22,85 @@ pub enum ValType {
     F64,
 }
 
-/// What must be prepared, once and before the first instance starts, for a host function to work.
-/// The program's main function calls the setup functions that its host functions ask for, in the order
-/// of [`Setup::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What kinds of entries the policy has, as far as that decides which code a program needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Grants {
+    /// Directories.
+    pub directories: bool,
+    /// Environment variables, fixed or inherited.
+    pub variables: bool,
+    /// Listening sockets.
+    pub sockets: bool,
+    /// Standard streams that are nothing.
+    pub null_streams: bool,
+    /// A limit to the number of descriptors.
+    pub max_open_files: bool,
+}
+
+/// What must be prepared, once and before the first instance starts, for a host function to work or for
+/// the policy to hold. The program's main function calls the setup functions that it needs
+/// ([`Setup::is_needed`]), in the order of [`Setup::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Setup {
+    /// `ELFIN_DENY` is read: grants that the process's environment drops. Before all else, as others ask
+    /// what is denied.
+    Deny,
     /// Standard streams are checked and filled, inherited descriptors closed. For functions that
     /// create descriptors.
     Descriptors,
+    /// Standard streams that the guest shall not have are replaced by nothing.
+    Streams,
+    /// The number of descriptors that the guest may have is lowered.
+    Limits,
     /// Granted directories are opened.
     Directories,
+    /// Granted sockets are opened, behind the directories.
+    Sockets,
+    /// Exceptions have a place to be; for programs that throw.
+    Exceptions,
     /// The program can start threads.
     Threads,
 }
 
 impl Setup {
     /// Every setup step, in the order in which they run.
-    pub const ALL: &[Setup] = &[Setup::Descriptors, Setup::Directories, Setup::Threads];
+    pub const ALL: &[Setup] = &[
+        Setup::Deny,
+        Setup::Descriptors,
+        Setup::Streams,
+        Setup::Limits,
+        Setup::Directories,
+        Setup::Sockets,
+        Setup::Exceptions,
+        Setup::Threads,
+    ];
+
+    /// Whether a program runs this step. `used`: one of its host functions names it in
+    /// [`HostFunction::setup`].
+    #[must_use]
+    pub const fn is_needed(self, used: bool, grants: &Grants) -> bool {
+        match self {
+            Setup::Deny => used && (grants.directories || grants.variables) || grants.sockets,
+            Setup::Descriptors => used || grants.null_streams || grants.sockets,
+            Setup::Streams => grants.null_streams,
+            Setup::Limits => grants.max_open_files,
+            Setup::Directories => used && grants.directories,
+            Setup::Sockets => grants.sockets,
+            Setup::Exceptions | Setup::Threads => used,
+        }
+    }
 
     /// Symbol of the function, `extern "C" fn()`.
     #[must_use]
     pub const fn symbol(self) -> &'static str {
         match self {
+            Setup::Deny => "elfin_setup_deny",
             Setup::Descriptors => "elfin_setup_descriptors",
+            Setup::Streams => "elfin_setup_streams",
+            Setup::Limits => "elfin_setup_limits",
             Setup::Directories => "elfin_setup_directories",
+            Setup::Sockets => "elfin_setup_sockets",
+            Setup::Exceptions => "elfin_setup_exceptions",
             Setup::Threads => "elfin_setup_threads",
         }
     }
@@ -64,10 +119,28 @@ pub struct HostFunction {
     pub params: &'static [ValType],
     /// Wasm results, at most one.
     pub results: &'static [ValType],
-    /// What it needs prepared.
+    /// What it may need prepared; see [`Setup::is_needed`].
     pub setup: &'static [Setup],
     /// It never returns.
     pub noreturn: bool,
+}
+
+/// Host functions that have nothing to tell without a grant, and the symbols that say so.
+pub const UNGRANTED: &[(&str, &str)] = &[
+    ("environ_get", "elfin_wasi_environ_get_none"),
+    ("environ_sizes_get", "elfin_wasi_environ_sizes_get_none"),
+];
+
+impl HostFunction {
+    /// The symbol that a program with these grants is linked with.
+    #[must_use]
+    pub fn linked_symbol(&self, grants: &Grants) -> &'static str {
+        let ungranted = UNGRANTED.iter().find(|(name, _)| *name == self.name);
+        match ungranted {
+            Some((_, symbol)) if !grants.variables => symbol,
+            _ => self.symbol,
+        }
+    }
 }
 
 /// The host function with this import name.
@@ -82,7 +155,8 @@ use ValType::{I32, I64};
 
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 const NONE: &[Setup] = &[];
-const FILES: &[Setup] = &[Setup::Descriptors, Setup::Directories];
+const VARIABLES: &[Setup] = &[Setup::Deny];
+const FILES: &[Setup] = &[Setup::Deny, Setup::Descriptors, Setup::Directories];
 
 /// wasi-threads: starts a thread with an argument; its number, or something negative.
 const THREAD_SPAWN: HostFunction = HostFunction {
@@ -126,14 +200,14 @@ impl HostFunction {
         }
     }
 
-    /// The symbol that a program with threads is linked with.
+    /// The symbol that a program with threads is linked with, if it is another.
     #[must_use]
-    pub fn shared_symbol(&self) -> &'static str {
+    pub fn shared_symbol(&self) -> Option<&'static str> {
         match self.name {
-            "fd_close" => "elfin_shared_fd_close",
-            "fd_renumber" => "elfin_shared_fd_renumber",
-            "fd_fdstat_set_rights" => "elfin_shared_fd_fdstat_set_rights",
-            _ => self.symbol,
+            "fd_close" => Some("elfin_shared_fd_close"),
+            "fd_renumber" => Some("elfin_shared_fd_renumber"),
+            "fd_fdstat_set_rights" => Some("elfin_shared_fd_fdstat_set_rights"),
+            _ => None,
         }
     }
 }
@@ -148,18 +222,18 @@ macro_rules! preview1 {
             results: &[$($result)?],
             setup: $setup,
             noreturn: preview1!(@noreturn $($result)?),
-        },)* THREAD_SPAWN]
+        },)*]
     };
     (@noreturn) => { true };
     (@noreturn $result:expr) => { false };
 }
 
-/// Every function a module can import.
-pub const HOST_FUNCTIONS: &[HostFunction] = preview1! {
+/// The functions of WASI preview 1.
+const PREVIEW1_FUNCTIONS: &[HostFunction] = preview1! {
     args_get(I32, I32) -> I32, NONE;
     args_sizes_get(I32, I32) -> I32, NONE;
-    environ_get(I32, I32) -> I32, NONE;
-    environ_sizes_get(I32, I32) -> I32, NONE;
+    environ_get(I32, I32) -> I32, VARIABLES;
+    environ_sizes_get(I32, I32) -> I32, VARIABLES;
     clock_res_get(I32, I32) -> I32, NONE;
     clock_time_get(I32, I64, I32) -> I32, NONE;
     fd_advise(I32, I64, I64, I32) -> I32, NONE;
@@ -203,6 +277,84 @@ pub const HOST_FUNCTIONS: &[HostFunction] = preview1! {
     sock_send(I32, I32, I32, I32, I32) -> I32, NONE;
     sock_shutdown(I32, I32) -> I32, NONE;
 };
+
+/// The older name of WASI's interface, which modules of 2019 import. Signatures are those of preview 1.
+const UNSTABLE: &str = "wasi_unstable";
+
+/// Functions of preview 1 that came later.
+const NOT_UNSTABLE: &[&str] = &["sock_accept"];
+
+/// Functions whose records or numbers in memory were others: these have code of their own.
+const UNSTABLE_OWN: &[(&str, &str)] = &[
+    ("fd_filestat_get", "elfin_wasi_unstable_fd_filestat_get"),
+    ("fd_seek", "elfin_wasi_unstable_fd_seek"),
+    ("path_filestat_get", "elfin_wasi_unstable_path_filestat_get"),
+    ("poll_oneoff", "elfin_wasi_unstable_poll_oneoff"),
+];
+
+const fn is_same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// The symbol of `function` under its older name.
+const fn unstable_symbol(function: &HostFunction) -> &'static str {
+    let mut at = 0;
+    while at < UNSTABLE_OWN.len() {
+        let (name, symbol) = UNSTABLE_OWN[at];
+        if is_same(name, function.name) {
+            return symbol;
+        }
+        at += 1;
+    }
+    function.symbol
+}
+
+const fn is_unstable(function: &HostFunction) -> bool {
+    let mut at = 0;
+    while at < NOT_UNSTABLE.len() {
+        if is_same(NOT_UNSTABLE[at], function.name) {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+const COUNT: usize = 2 * PREVIEW1_FUNCTIONS.len() - NOT_UNSTABLE.len() + 1;
+
+/// Preview 1, then its older names, then what starts threads.
+const fn all_functions() -> [HostFunction; COUNT] {
+    let mut all = [THREAD_SPAWN; COUNT];
+    let (mut from, mut to) = (0, PREVIEW1_FUNCTIONS.len());
+    while from < PREVIEW1_FUNCTIONS.len() {
+        let function = PREVIEW1_FUNCTIONS[from];
+        all[from] = function;
+        if is_unstable(&function) {
+            all[to] = HostFunction {
+                module: UNSTABLE,
+                symbol: unstable_symbol(&function),
+                ..function
+            };
+            to += 1;
+        }
+        from += 1;
+    }
+    all
+}
+
+/// Every function a module can import.
+pub const HOST_FUNCTIONS: &[HostFunction] = &all_functions();
 
 macro_rules! libcalls {
     ($($(#[$doc:meta])* $name:ident = $symbol:literal;)*) => {
@@ -291,4 +443,17 @@ libcalls! {
     /// `(state: *mut u8, actions: *const Action, count: u64)`: carries out the actions of a script
     /// ([`crate::script`]) and reports each.
     RunScript = "elfin_run_script";
+    /// `(features: u64, level: *const u8, level_len: u64)`: ends the process with a line that names the level and
+    /// status 1 when the CPU lacks one of the features ([`crate::cpu`]).
+    CheckCpu = "elfin_check_cpu";
+    /// `(tag: u64, size: u64) -> *mut Exception`: a new exception ([`crate::exception`]) of this size, header
+    /// included.
+    NewException = "elfin_new_exception";
+    /// `(exception: *mut Exception) -> !`: goes on at the innermost handler for it, or ends the program.
+    Throw = "elfin_throw";
+    /// `(program: *const gc::Program)`: makes room for the first objects.
+    GcSetUp = "elfin_gc_set_up";
+    /// `(program: *const gc::Program, bytes: u64) -> u64`: collects garbage, if need be, and returns the
+    /// address of `bytes` bytes (a multiple of 8), or 0 when there is no room. The bytes are not cleared.
+    GcAllocate = "elfin_gc_allocate";
 }

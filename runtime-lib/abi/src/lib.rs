@@ -9,6 +9,9 @@
 #[cfg(feature = "write")]
 extern crate alloc;
 
+pub mod cpu;
+pub mod exception;
+pub mod gc;
 pub mod host;
 pub mod map;
 pub mod policy;

@@ -12,6 +12,9 @@
 //! 0x1000_0000  MEMORY_BASE      linear memories, MEMORY_STRIDE apart; then large tables
 //! ```
 //!
+//! In a program that allocates objects the garbage-collected heap takes the addresses from `MEMORY_BASE` up to
+//! 4 GiB, for references to objects have 32 bits; linear memories and large tables follow it.
+//!
 //! The first file page is mapped at `STATE_BASE`, so instance state needs no padding in the file on
 //! any page size: its file offset and its address agree modulo 64 KiB because both count from zero.
 

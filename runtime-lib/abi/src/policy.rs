@@ -12,13 +12,16 @@ pub const MAGIC: &[u8; 4] = b"elfP";
 pub const VERSION: u8 = 1;
 
 /// Closes a block; reading ends at any tag that it does not know.
-#[cfg(feature = "write")]
 const TAG_END: u8 = 0;
 const TAG_DIR: u8 = 1;
 const TAG_DIR_READ_ONLY: u8 = 2;
 const TAG_ENV: u8 = 3;
 const TAG_INHERIT_ENV: u8 = 4;
 const TAG_ARG: u8 = 5;
+const TAG_TCP_LISTEN: u8 = 6;
+const TAG_NULL_STREAMS: u8 = 7;
+const TAG_MAX_OPEN_FILES: u8 = 8;
+const LAST_TAG: u8 = TAG_MAX_OPEN_FILES;
 
 /// One sealed decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +38,85 @@ pub enum Entry<'a> {
     },
     /// An environment variable with a fixed value: `KEY=VALUE`.
     Env(&'a [u8]),
-    /// An environment variable passed through when it is set: `KEY`.
+    /// An environment variable passed through when it is set: `KEY`. Empty: every variable.
     InheritEnv(&'a [u8]),
     /// An argument that goes before those of the command line (behind argv\[0\]).
     Arg(&'a [u8]),
+    /// A TCP socket that listens from the start, for the guest to accept connections.
+    TcpListen {
+        /// The kernel's `struct sockaddr_in` or `sockaddr_in6`, see [`socket_address`].
+        address: &'a [u8],
+        /// The same for a person: `127.0.0.1:8080`.
+        name: &'a [u8],
+    },
+    /// Numbers of the standard streams (a byte each) that are nothing: at their end when read, writes
+    /// are lost.
+    NullStreams(&'a [u8]),
+    /// Descriptors that the guest may have at a time, standard streams and grants included: a
+    /// little-endian `u32`, see [`number`].
+    MaxOpenFiles(&'a [u8]),
+}
+
+/// Most descriptors that any guest can have at a time, standard streams and grants included.
+pub const MAX_OPEN_FILES: u32 = 4096;
+
+/// The first descriptor behind the standard streams: granted directories have the numbers from here on in
+/// the order of the command line, and behind them granted sockets.
+pub const FIRST_GRANT: u32 = 3;
+
+/// Reads what [`Entry::MaxOpenFiles`] holds.
+#[must_use]
+pub fn number(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.first_chunk()?))
+}
+
+/// An address as the kernel wants it. All our targets are little-endian and have the same numbers for
+/// address families.
+#[cfg(feature = "write")]
+#[must_use]
+pub fn socket_address(address: &core::net::SocketAddr) -> alloc::vec::Vec<u8> {
+    use core::net::SocketAddr;
+    const AF_INET: u16 = 2;
+    const AF_INET6: u16 = 10;
+
+    let mut bytes = alloc::vec::Vec::new();
+    match address {
+        SocketAddr::V4(address) => {
+            bytes.extend_from_slice(&AF_INET.to_le_bytes());
+            bytes.extend_from_slice(&address.port().to_be_bytes());
+            bytes.extend_from_slice(&address.ip().octets());
+            bytes.extend_from_slice(&[0; 8]);
+        }
+        SocketAddr::V6(address) => {
+            bytes.extend_from_slice(&AF_INET6.to_le_bytes());
+            bytes.extend_from_slice(&address.port().to_be_bytes());
+            bytes.extend_from_slice(&address.flowinfo().to_be_bytes());
+            bytes.extend_from_slice(&address.ip().octets());
+            bytes.extend_from_slice(&address.scope_id().to_le_bytes());
+        }
+    }
+    bytes
+}
+
+/// The environment variable of a process that drops grants of the executable it runs: words with commas
+/// between them. The guest never sees it.
+pub const DENY: &str = "ELFIN_DENY";
+
+/// Kinds of grants that [`DENY`] can name: word and bit.
+pub const DENIABLE: [(&str, u8); 3] = [
+    ("dir", denied::DIR),
+    ("net", denied::NET),
+    ("env", denied::ENV),
+];
+
+/// Bits for kinds of grants.
+pub mod denied {
+    /// Granted directories.
+    pub const DIR: u8 = 1;
+    /// Granted sockets.
+    pub const NET: u8 = 2;
+    /// Environment variables, inherited and sealed ones.
+    pub const ENV: u8 = 4;
 }
 
 /// Reads a block's entries in the order in which they were written. Ends at the first thing that is
@@ -75,26 +153,45 @@ impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
     fn next(&mut self) -> Option<Entry<'a>> {
-        let (&tag, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        let entry = match tag {
-            TAG_DIR | TAG_DIR_READ_ONLY => self.string().and_then(|host| {
-                let guest = self.string()?;
-                Some(Entry::Dir {
-                    host,
-                    guest,
-                    read_only: tag == TAG_DIR_READ_ONLY,
-                })
-            }),
-            TAG_ENV => self.string().map(Entry::Env),
-            TAG_INHERIT_ENV => self.string().map(Entry::InheritEnv),
-            TAG_ARG => self.string().map(Entry::Arg),
-            _ => None,
-        };
+        let entry = self.read();
         if entry.is_none() {
             self.rest = &[];
         }
         entry
+    }
+}
+
+impl<'a> Entries<'a> {
+    /// Every entry has one string, some have two: read at one place, this is in every program that asks
+    /// for its arguments.
+    #[inline]
+    fn read(&mut self) -> Option<Entry<'a>> {
+        let (&tag, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        if tag == TAG_END || tag > LAST_TAG {
+            return None;
+        }
+        let first = self.string()?;
+        let second = match tag {
+            TAG_DIR | TAG_DIR_READ_ONLY | TAG_TCP_LISTEN => self.string()?,
+            _ => &[],
+        };
+        Some(match tag {
+            TAG_DIR | TAG_DIR_READ_ONLY => Entry::Dir {
+                host: first,
+                guest: second,
+                read_only: tag == TAG_DIR_READ_ONLY,
+            },
+            TAG_ENV => Entry::Env(first),
+            TAG_INHERIT_ENV => Entry::InheritEnv(first),
+            TAG_ARG => Entry::Arg(first),
+            TAG_TCP_LISTEN => Entry::TcpListen {
+                address: first,
+                name: second,
+            },
+            TAG_NULL_STREAMS => Entry::NullStreams(first),
+            _ => Entry::MaxOpenFiles(first),
+        })
     }
 }
 
@@ -133,6 +230,9 @@ pub fn encode<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> alloc::vec::V
             Entry::Env(pair) => put(&mut block, TAG_ENV, &[pair]),
             Entry::InheritEnv(key) => put(&mut block, TAG_INHERIT_ENV, &[key]),
             Entry::Arg(arg) => put(&mut block, TAG_ARG, &[arg]),
+            Entry::TcpListen { address, name } => put(&mut block, TAG_TCP_LISTEN, &[address, name]),
+            Entry::NullStreams(streams) => put(&mut block, TAG_NULL_STREAMS, &[streams]),
+            Entry::MaxOpenFiles(number) => put(&mut block, TAG_MAX_OPEN_FILES, &[number]),
         }
     }
     block.push(TAG_END);
@@ -158,7 +258,31 @@ mod tests {
         },
         Entry::InheritEnv(b"HOME"),
         Entry::Arg(b""),
+        Entry::TcpListen {
+            address: b"abc",
+            name: b"127.0.0.1:80",
+        },
+        Entry::NullStreams(&[0, 2]),
+        Entry::MaxOpenFiles(&[0, 1, 0, 0]),
     ];
+
+    #[test]
+    fn addresses_are_the_kernel_s() {
+        let bytes = |text: &str| socket_address(&text.parse().unwrap());
+        assert_eq!(
+            bytes("127.0.0.1:8080"),
+            [2, 0, 0x1f, 0x90, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+        );
+        let mut expected = [0; 28];
+        expected[..4].copy_from_slice(&[10, 0, 0, 80]);
+        expected[8] = 0xfe;
+        expected[9] = 0x80;
+        expected[23] = 1;
+        expected[24] = 3;
+        assert_eq!(bytes("[fe80::1%3]:80"), expected);
+        assert_eq!(number(&[0, 1, 0, 0]), Some(256));
+        assert_eq!(number(&[0, 1, 0]), None);
+    }
 
     #[test]
     fn what_is_written_is_read() {

@@ -46,5 +46,8 @@ pub const DONE: u32 = 0;
 /// The instance could not be made: a memory or table that it imports is too small at this time.
 pub const UNLINKABLE: u32 = 1;
 
+/// The action ended with an exception that nothing caught. Action functions do not return this.
+pub const UNCAUGHT: u32 = 2;
+
 /// Added to the code of the trap that ended an action. Action functions never return this much.
 pub const TRAPPED: u32 = 0x100;

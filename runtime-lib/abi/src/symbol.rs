@@ -13,7 +13,9 @@ pub const PROGRAM_MAIN: &str = "elfin_program_main";
 /// The [`crate::program::ProgramHeader`], defined by the program.
 pub const PROGRAM: &str = "elfin_program";
 
-/// The messages of the traps that the program can raise ([`crate::trap::encode_messages`]), defined by the program.
+/// The [`crate::exception::UnwindHeader`], defined by a program that throws.
+pub const UNWIND: &str = "elfin_unwind";
+/// What the program's traps are called (see [`crate::trap::Messages`]), defined by the program.
 pub const TRAP_MESSAGES: &str = "elfin_trap_messages";
 
 /// The [`crate::threads::ThreadsHeader`], defined by a program that can start threads.

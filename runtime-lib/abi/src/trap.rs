@@ -28,21 +28,6 @@ macro_rules! trap_codes {
     };
 }
 
-/// The list of messages that an executable holds ([`crate::symbol::TRAP_MESSAGES`]): for each code in `codes` the code
-/// and the length of its message, a byte each, and the message; a zero ends it.
-#[cfg(feature = "write")]
-#[must_use]
-pub fn encode_messages(codes: impl IntoIterator<Item = TrapCode>) -> alloc::vec::Vec<u8> {
-    let mut list = alloc::vec::Vec::new();
-    for code in codes {
-        let text = code.message();
-        list.extend([code as u8, text.len() as u8]);
-        list.extend(text.bytes());
-    }
-    list.push(0);
-    list
-}
-
 trap_codes! {
     /// The `unreachable` instruction.
     Unreachable = 1, "unreachable";
@@ -72,6 +57,60 @@ trap_codes! {
     UnalignedAtomic = 13, "unaligned atomic";
     /// A call of an import that nothing provides (`--unknown-imports trap`).
     UnknownImport = 14, "unknown import called";
+    /// A field of a null reference.
+    NullStructReference = 15, "null structure reference";
+    /// An element or the length of a null reference.
+    NullArrayReference = 16, "null array reference";
+    /// The value of a null reference to an `i31`.
+    NullI31Reference = 17, "null i31 reference";
+    /// `ref.cast` to a type that the reference is not of.
+    CastFailure = 18, "cast failure";
+    /// An access or bulk operation beyond an array's length.
+    ArrayOutOfBounds = 19, "out of bounds array access";
+    /// The garbage-collected heap has no room left.
+    GcHeapExhausted = 20, "garbage-collected heap exhausted";
     /// `memory.atomic.wait` on a memory that is not shared.
-    ExpectedSharedMemory = 15, "expected shared memory";
+    ExpectedSharedMemory = 21, "expected shared memory";
+}
+
+/// The messages of a program's traps, as bytes in its read-only data: for each code from 1 on, and for 0 before
+/// them, where its message ends, as a `u16` counted from the record's first byte; then the messages. A code
+/// that the program cannot raise has an empty message, and behind the last that it can there are none.
+#[derive(Clone, Copy, Debug)]
+pub struct Messages;
+
+impl Messages {
+    /// The record for a program that can raise `codes`.
+    #[cfg(feature = "write")]
+    #[must_use]
+    pub fn encode(codes: &[TrapCode]) -> alloc::vec::Vec<u8> {
+        let last = codes.iter().map(|code| *code as usize).max().unwrap_or(0);
+        let mut end = 2 * (last + 1);
+        let mut bytes = alloc::vec::Vec::from((end as u16).to_le_bytes());
+        let mut text = alloc::vec::Vec::new();
+        for code in &TrapCode::ALL[..last] {
+            if codes.contains(code) {
+                text.extend_from_slice(code.message().as_bytes());
+                end += code.message().len();
+            }
+            bytes.extend_from_slice(&(end as u16).to_le_bytes());
+        }
+        bytes.extend_from_slice(&text);
+        bytes
+    }
+
+    /// The message of `code`.
+    ///
+    /// # Safety
+    /// `record` is that of a program that can raise `code`.
+    #[must_use]
+    pub unsafe fn message(record: &'static u8, code: TrapCode) -> &'static [u8] {
+        let record: *const u8 = record;
+        // SAFETY: by contract; the ends may lie at any address.
+        unsafe {
+            let end = |index: usize| record.cast::<u16>().add(index).read_unaligned() as usize;
+            let start = end(code as usize - 1);
+            core::slice::from_raw_parts(record.add(start), end(code as usize) - start)
+        }
+    }
 }

@@ -209,6 +209,23 @@ pub unsafe extern "C" fn unknown_import() -> ! {
     )
 }
 
+/// Defines `elfin_gc_allocate`: adds the caller's frame pointer and return address to the two arguments and goes
+/// on in the collector.
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::GcAllocate` says.
+#[cfg(feature = "freestanding")]
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_gc_allocate")]
+pub unsafe extern "C" fn gc_allocate() -> u64 {
+    naked_asm!(
+        "mov x2, x29",
+        "mov x3, x30",
+        "b {to}",
+        to = sym crate::gc::allocate,
+    )
+}
+
 /// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
 /// stack stood, and the callee-saved registers lie there.
 ///
@@ -273,6 +290,77 @@ pub unsafe extern "C" fn recover(saved: u64, status: u32) -> ! {
         "ldp d12, d13, [sp, #128]",
         "ldp d14, d15, [sp, #144]",
         "ldp x29, x30, [sp], #160",
+        "ret",
+    )
+}
+
+/// Registers that a callee saves, as [`elfin_abi::exception::saved`] numbers them.
+pub const SAVED: usize = 18;
+
+/// Defines `elfin_throw`: from the caller's registers, [`crate::exception::unwind`] makes those at the handler of
+/// the exception. Does not return.
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::Throw` says.
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_throw")]
+pub unsafe extern "C" fn throw() -> ! {
+    // On the stack: a `crate::exception::Frame`, and a word that keeps it aligned.
+    naked_asm!(
+        "sub sp, sp, #176",
+        "stp x19, x20, [sp]",
+        "stp x21, x22, [sp, #16]",
+        "stp x23, x24, [sp, #32]",
+        "stp x25, x26, [sp, #48]",
+        "stp x27, x28, [sp, #64]",
+        "stp d8, d9, [sp, #80]",
+        "stp d10, d11, [sp, #96]",
+        "stp d12, d13, [sp, #112]",
+        "stp d14, d15, [sp, #128]",
+        "str x29, [sp, #144]",
+        "str x30, [sp, #160]",
+        "mov x19, x0",
+        "mov x1, sp",
+        "bl {unwind}",
+        "mov x0, x19",
+        "ldp x19, x20, [sp]",
+        "ldp x21, x22, [sp, #16]",
+        "ldp x23, x24, [sp, #32]",
+        "ldp x25, x26, [sp, #48]",
+        "ldp x27, x28, [sp, #64]",
+        "ldp d8, d9, [sp, #80]",
+        "ldp d10, d11, [sp, #96]",
+        "ldp d12, d13, [sp, #112]",
+        "ldp d14, d15, [sp, #128]",
+        "ldp x29, x2, [sp, #144]",
+        "ldr x3, [sp, #160]",
+        "mov sp, x2",
+        "br x3",
+        unwind = sym crate::exception::unwind,
+    )
+}
+
+/// Calls `function(argument, stack)`: from `stack` up, the stack holds every value that the callers keep.
+///
+/// # Safety
+/// The function's own.
+#[unsafe(naked)]
+pub unsafe extern "C" fn with_registers_saved(
+    function: extern "C" fn(*mut u8, *const u64),
+    argument: *mut u8,
+) {
+    naked_asm!(
+        "stp x29, x30, [sp, #-96]!",
+        "stp x19, x20, [sp, #16]",
+        "stp x21, x22, [sp, #32]",
+        "stp x23, x24, [sp, #48]",
+        "stp x25, x26, [sp, #64]",
+        "stp x27, x28, [sp, #80]",
+        "mov x8, x0",
+        "mov x0, x1",
+        "mov x1, sp",
+        "blr x8",
+        "ldp x29, x30, [sp], #96",
         "ret",
     )
 }

@@ -214,6 +214,23 @@ pub unsafe extern "C" fn unknown_import() -> ! {
     )
 }
 
+/// Defines `elfin_gc_allocate`: adds the caller's frame pointer and return address to the two arguments and goes
+/// on in the collector.
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::GcAllocate` says.
+#[cfg(feature = "freestanding")]
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_gc_allocate")]
+pub unsafe extern "C" fn gc_allocate() -> u64 {
+    naked_asm!(
+        "mv a2, s0",
+        "mv a3, ra",
+        "tail {to}",
+        to = sym crate::gc::allocate,
+    )
+}
+
 /// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
 /// stack stood, and the callee-saved registers lie there.
 ///
@@ -325,6 +342,114 @@ pub unsafe extern "C" fn recover(saved: u64, status: u32) -> ! {
         "ld ra, 8(sp)",
         "ld s0, 0(sp)",
         "addi sp, sp, 208",
+        "ret",
+    )
+}
+
+/// Registers that a callee saves, as [`elfin_abi::exception::saved`] numbers them.
+pub const SAVED: usize = 23;
+
+/// Defines `elfin_throw`: from the caller's registers, [`crate::exception::unwind`] makes those at the handler of
+/// the exception. Does not return.
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::Throw` says.
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_throw")]
+pub unsafe extern "C" fn throw() -> ! {
+    // On the stack: a `crate::exception::Frame`.
+    naked_asm!(
+        "addi sp, sp, -208",
+        "sd s1, 0(sp)",
+        "sd s2, 8(sp)",
+        "sd s3, 16(sp)",
+        "sd s4, 24(sp)",
+        "sd s5, 32(sp)",
+        "sd s6, 40(sp)",
+        "sd s7, 48(sp)",
+        "sd s8, 56(sp)",
+        "sd s9, 64(sp)",
+        "sd s10, 72(sp)",
+        "sd s11, 80(sp)",
+        "fsd fs0, 88(sp)",
+        "fsd fs1, 96(sp)",
+        "fsd fs2, 104(sp)",
+        "fsd fs3, 112(sp)",
+        "fsd fs4, 120(sp)",
+        "fsd fs5, 128(sp)",
+        "fsd fs6, 136(sp)",
+        "fsd fs7, 144(sp)",
+        "fsd fs8, 152(sp)",
+        "fsd fs9, 160(sp)",
+        "fsd fs10, 168(sp)",
+        "fsd fs11, 176(sp)",
+        "sd s0, 184(sp)",
+        "sd ra, 200(sp)",
+        "mv s1, a0",
+        "mv a1, sp",
+        "call {unwind}",
+        "mv a0, s1",
+        "ld s1, 0(sp)",
+        "ld s2, 8(sp)",
+        "ld s3, 16(sp)",
+        "ld s4, 24(sp)",
+        "ld s5, 32(sp)",
+        "ld s6, 40(sp)",
+        "ld s7, 48(sp)",
+        "ld s8, 56(sp)",
+        "ld s9, 64(sp)",
+        "ld s10, 72(sp)",
+        "ld s11, 80(sp)",
+        "fld fs0, 88(sp)",
+        "fld fs1, 96(sp)",
+        "fld fs2, 104(sp)",
+        "fld fs3, 112(sp)",
+        "fld fs4, 120(sp)",
+        "fld fs5, 128(sp)",
+        "fld fs6, 136(sp)",
+        "fld fs7, 144(sp)",
+        "fld fs8, 152(sp)",
+        "fld fs9, 160(sp)",
+        "fld fs10, 168(sp)",
+        "fld fs11, 176(sp)",
+        "ld s0, 184(sp)",
+        "ld t0, 200(sp)",
+        "ld sp, 192(sp)",
+        "jr t0",
+        unwind = sym crate::exception::unwind,
+    )
+}
+
+/// Calls `function(argument, stack)`: from `stack` up, the stack holds every value that the callers keep.
+///
+/// # Safety
+/// The function's own.
+#[unsafe(naked)]
+pub unsafe extern "C" fn with_registers_saved(
+    function: extern "C" fn(*mut u8, *const u64),
+    argument: *mut u8,
+) {
+    naked_asm!(
+        "addi sp, sp, -112",
+        "sd ra, 0(sp)",
+        "sd s0, 8(sp)",
+        "sd s1, 16(sp)",
+        "sd s2, 24(sp)",
+        "sd s3, 32(sp)",
+        "sd s4, 40(sp)",
+        "sd s5, 48(sp)",
+        "sd s6, 56(sp)",
+        "sd s7, 64(sp)",
+        "sd s8, 72(sp)",
+        "sd s9, 80(sp)",
+        "sd s10, 88(sp)",
+        "sd s11, 96(sp)",
+        "mv t0, a0",
+        "mv a0, a1",
+        "mv a1, sp",
+        "jalr t0",
+        "ld ra, 0(sp)",
+        "addi sp, sp, 112",
         "ret",
     )
 }

@@ -218,6 +218,23 @@ pub unsafe extern "C" fn unknown_import() -> ! {
     )
 }
 
+/// Defines `elfin_gc_allocate`: adds the caller's frame pointer and return address to the two arguments and goes
+/// on in the collector.
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::GcAllocate` says.
+#[cfg(feature = "freestanding")]
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_gc_allocate")]
+pub unsafe extern "C" fn gc_allocate() -> u64 {
+    naked_asm!(
+        "mov rdx, rbp",
+        "mov rcx, [rsp]",
+        "jmp {to}",
+        to = sym crate::gc::allocate,
+    )
+}
+
 /// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
 /// stack stood, and the callee-saved registers lie there.
 ///
@@ -272,6 +289,72 @@ pub unsafe extern "C" fn recover(saved: u64, status: u32) -> ! {
         "pop r12",
         "pop rbx",
         "pop rbp",
+        "ret",
+    )
+}
+
+/// Registers that a callee saves, as [`elfin_abi::exception::saved`] numbers them.
+pub const SAVED: usize = 5;
+
+/// Defines `elfin_throw`: from the caller's registers, [`crate::exception::unwind`] makes those at the handler of
+/// the exception. Does not return.
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::Throw` says.
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_throw")]
+pub unsafe extern "C" fn throw() -> ! {
+    // On the stack: a `crate::exception::Frame`, and a word that keeps it aligned.
+    naked_asm!(
+        "sub rsp, 72",
+        "mov [rsp], rbx",
+        "mov [rsp + 8], r12",
+        "mov [rsp + 16], r13",
+        "mov [rsp + 24], r14",
+        "mov [rsp + 32], r15",
+        "mov [rsp + 40], rbp",
+        "mov rax, [rsp + 72]",
+        "mov [rsp + 56], rax",
+        "mov rbx, rdi",
+        "mov rsi, rsp",
+        "call {unwind}",
+        "mov rax, rbx",
+        "mov rbx, [rsp]",
+        "mov r12, [rsp + 8]",
+        "mov r13, [rsp + 16]",
+        "mov r14, [rsp + 24]",
+        "mov r15, [rsp + 32]",
+        "mov rbp, [rsp + 40]",
+        "mov rcx, [rsp + 56]",
+        "mov rsp, [rsp + 48]",
+        "jmp rcx",
+        unwind = sym crate::exception::unwind,
+    )
+}
+
+/// Calls `function(argument, stack)`: from `stack` up, the stack holds every value that the callers keep.
+///
+/// # Safety
+/// The function's own.
+#[unsafe(naked)]
+pub unsafe extern "C" fn with_registers_saved(
+    function: extern "C" fn(*mut u8, *const u64),
+    argument: *mut u8,
+) {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "sub rsp, 8",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "mov rsi, rsp",
+        "call rax",
+        // The callee has kept them all.
+        "add rsp, 56",
         "ret",
     )
 }

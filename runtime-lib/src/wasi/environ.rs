@@ -1,7 +1,8 @@
 //! WASI preview 1: `environ_*`.
 //!
 //! In: the process's environment and the sealed grants. Out: the sealed variables, then those passed
-//! through. Without a grant the guest's environment is empty.
+//! through. Without a grant, or when the process's environment drops it, the guest's is empty. The
+//! variable that says so is never passed through.
 //!
 //! # Safety
 //!
@@ -11,7 +12,7 @@
 use crate::guest::Memory;
 use crate::{errno, policy, start};
 use core::ffi::{CStr, c_char};
-use elfin_abi::policy::{Entries, Entry};
+use elfin_abi::policy::{DENY, Entries, Entry, denied};
 
 /// Number of variables and of the bytes that they need.
 #[unsafe(no_mangle)]
@@ -25,13 +26,25 @@ pub extern "C" fn elfin_wasi_environ_get(memory: Memory, pointers: u32, bytes: u
     errno::code(super::list_get(memory, variables(), pointers, bytes))
 }
 
+/// [`elfin_wasi_environ_sizes_get`] of a program without a grant (`elfin_abi::host::UNGRANTED`).
+#[unsafe(no_mangle)]
+pub extern "C" fn elfin_wasi_environ_sizes_get_none(memory: Memory, count: u32, size: u32) -> i32 {
+    errno::code(super::list_sizes(memory, core::iter::empty(), count, size))
+}
+
+/// [`elfin_wasi_environ_get`] of a program without a grant.
+#[unsafe(no_mangle)]
+pub extern "C" fn elfin_wasi_environ_get_none(_: Memory, _: u32, _: u32) -> i32 {
+    0
+}
+
 fn variables() -> Variables<'static> {
-    Variables {
-        inherited: false,
-        left: policy::entries(),
-        policy: policy::entries(),
-        block: start::environment(),
-    }
+    let policy = if policy::is_denied(denied::ENV) {
+        Entries::new(&[])
+    } else {
+        policy::entries()
+    };
+    Variables::new(policy, start::environment())
 }
 
 /// `KEY=VALUE` strings.
@@ -41,6 +54,20 @@ struct Variables<'a> {
     left: Entries<'a>,
     policy: Entries<'a>,
     block: *const *const c_char,
+    /// Where the walk through all variables is; null when there is none.
+    walk: *const *const c_char,
+}
+
+impl<'a> Variables<'a> {
+    fn new(policy: Entries<'a>, block: *const *const c_char) -> Self {
+        Self {
+            inherited: false,
+            left: policy.clone(),
+            policy,
+            block,
+            walk: core::ptr::null(),
+        }
+    }
 }
 
 impl<'a> Iterator for Variables<'a> {
@@ -48,10 +75,20 @@ impl<'a> Iterator for Variables<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         loop {
+            while let Some(pair) = take(&mut self.walk) {
+                let key = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
+                let shown = key.len() < pair.len() && key != DENY.as_bytes();
+                if shown && !is_sealed(self.policy.clone(), key) {
+                    return Some(pair);
+                }
+            }
             match self.left.next() {
                 Some(Entry::Env(pair)) if !self.inherited => return Some(pair),
+                Some(Entry::InheritEnv(b"")) if self.inherited => self.walk = self.block,
                 Some(Entry::InheritEnv(key))
-                    if self.inherited && !is_sealed(self.policy.clone(), key) =>
+                    if self.inherited
+                        && key != DENY.as_bytes()
+                        && !is_sealed(self.policy.clone(), key) =>
                 {
                     if let Some(pair) = inherited(self.block, key) {
                         return Some(pair);
@@ -79,23 +116,29 @@ fn has_key(pair: &[u8], key: &[u8]) -> bool {
 }
 
 fn inherited<'a>(mut block: *const *const c_char, key: &[u8]) -> Option<&'a [u8]> {
-    if block.is_null() {
-        return None;
-    }
     loop {
-        // SAFETY: see the head of the file; the walk ends at the null pointer. The block is never
-        // written to and lives as long as the process.
-        let pair = unsafe {
-            let string = *block;
-            if string.is_null() {
-                return None;
-            }
-            block = block.add(1);
-            CStr::from_ptr(string).to_bytes()
-        };
+        let pair = take(&mut block)?;
         if has_key(pair, key) {
             return Some(pair);
         }
+    }
+}
+
+/// The next string of the block, which is left null at its end.
+pub(super) fn take<'a>(block: &mut *const *const c_char) -> Option<&'a [u8]> {
+    if block.is_null() {
+        return None;
+    }
+    // SAFETY: see the head of the file; the walk ends at the null pointer. The block is never written to
+    // and lives as long as the process.
+    unsafe {
+        let string = **block;
+        if string.is_null() {
+            *block = core::ptr::null();
+            return None;
+        }
+        *block = block.add(1);
+        Some(CStr::from_ptr(string).to_bytes())
     }
 }
 
@@ -111,17 +154,14 @@ mod tests {
             c"EMPTY=".as_ptr(),
             c"SECRET=x".as_ptr(),
             c"HOME=second".as_ptr(),
+            c"ELFIN_DENY=net".as_ptr(),
+            c"not a variable".as_ptr(),
             core::ptr::null(),
         ];
         let policy = elfin_abi::policy::encode(grants.iter().copied());
-        let entries = Entries::new(&policy);
-        let variables = Variables {
-            inherited: false,
-            left: entries.clone(),
-            policy: entries,
-            block: block.as_ptr(),
-        };
-        variables.map(<[u8]>::to_vec).collect()
+        Variables::new(Entries::new(&policy), block.as_ptr())
+            .map(<[u8]>::to_vec)
+            .collect()
     }
 
     #[test]
@@ -151,5 +191,14 @@ mod tests {
             ]),
             [&b"A=b=c"[..], b"HOME=/home"]
         );
+    }
+
+    #[test]
+    fn all_but_the_fixed_ones_and_our_own_are_inherited() {
+        assert_eq!(
+            all(&[Entry::InheritEnv(b""), Entry::Env(b"HOME=/home")]),
+            [&b"HOME=/home"[..], b"HOMEX=no", b"EMPTY=", b"SECRET=x"]
+        );
+        assert!(all(&[Entry::InheritEnv(b"ELFIN_DENY")]).is_empty());
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::errno::{self, Errno};
 use crate::fd_table::{self, filetype, rights};
-use crate::guest::{Fdstat, Filestat, Memory, Prestat, with_room};
+use crate::guest::{Fdstat, Filestat, Memory, Plain, Prestat, with_room};
 use crate::policy;
 use core::mem::MaybeUninit;
 use core::num::NonZeroU64;
@@ -241,12 +241,20 @@ pub extern "C" fn elfin_wasi_fd_fdstat_set_rights(
 /// Attributes of a file.
 #[unsafe(no_mangle)]
 pub extern "C" fn elfin_wasi_fd_filestat_get(memory: Memory, fd: u32, to: u32) -> i32 {
-    errno::code((|| {
-        let host = fd_table::host(fd, rights::FD_FILESTAT_GET)?;
-        memory.check::<Filestat>(to, 1)?;
-        let stat = rustix::fs::fstat(host)?;
-        memory.store(to, filestat(&stat, type_of(host, &stat)))
-    })())
+    errno::code(filestat_get::<Filestat>(memory, fd, to))
+}
+
+/// Attributes of a file, as a record of one interface or the other.
+#[inline]
+pub(super) fn filestat_get<T: Plain + From<Filestat>>(
+    memory: Memory,
+    fd: u32,
+    to: u32,
+) -> Result<(), Errno> {
+    let host = fd_table::host(fd, rights::FD_FILESTAT_GET)?;
+    memory.check::<T>(to, 1)?;
+    let stat = rustix::fs::fstat(host)?;
+    memory.store(to, T::from(filestat(&stat, type_of(host, &stat))))
 }
 
 /// Changes the size of a file.
@@ -325,12 +333,12 @@ pub extern "C" fn elfin_wasi_fd_seek(
     errno::code((|| {
         let position = match whence {
             // An offset below zero is refused by the kernel.
-            0 => SeekFrom::Start(offset as u64),
-            1 => SeekFrom::Current(offset),
-            2 => SeekFrom::End(offset),
+            WHENCE_SET => SeekFrom::Start(offset as u64),
+            WHENCE_CUR => SeekFrom::Current(offset),
+            WHENCE_END => SeekFrom::End(offset),
             _ => return Err(Errno::Inval),
         };
-        if offset == 0 && whence == 1 {
+        if offset == 0 && whence == WHENCE_CUR {
             return tell(memory, fd, to);
         }
         let host = fd_table::host(fd, rights::FD_SEEK)?;
@@ -338,6 +346,13 @@ pub extern "C" fn elfin_wasi_fd_seek(
         memory.store(to, rustix::fs::seek(host, position)?)
     })())
 }
+
+/// witx `whence`: from the start.
+pub(super) const WHENCE_SET: u32 = 0;
+/// From here.
+pub(super) const WHENCE_CUR: u32 = 1;
+/// From the end.
+pub(super) const WHENCE_END: u32 = 2;
 
 /// The position.
 #[unsafe(no_mangle)]
@@ -402,7 +417,12 @@ fn readdir(
         let (inode, rest) = rest.split_at_mut(8);
         let (name_len, rest) = rest.split_at_mut(4);
         next.copy_from_slice(&entry.next_entry_cookie().to_le_bytes());
-        inode.copy_from_slice(&entry.ino().to_le_bytes());
+        // What is above a granted directory is not the guest's to know.
+        let ino = match name {
+            b".." => rustix::fs::fstat(host)?.st_ino,
+            _ => entry.ino(),
+        };
+        inode.copy_from_slice(&ino.to_le_bytes());
         name_len.copy_from_slice(&(name.len() as u32).to_le_bytes());
         if let Some(kind) = rest.first_mut() {
             *kind = from_type(entry.file_type());

@@ -19,7 +19,7 @@
 //! | `fd_fdstat_get`; `fd_fdstat_set_flags` | `fstat`, `getsockopt`, `lseek`, `fcntl`; `fcntl` |
 //! | `fd_filestat_get`; `_set_size`; `_set_times` | `fstat`, `getsockopt`; `ftruncate`; `utimensat` |
 //! | `fd_read`; `fd_write`; `fd_pread`; `fd_pwrite` | `readv`; `writev`; `preadv`; `pwritev` |
-//! | `fd_readdir`; `fd_seek`, `fd_tell` | `lseek`, `getdents64`; `lseek` |
+//! | `fd_readdir`; `fd_seek`, `fd_tell` | `lseek`, `getdents64`, `fstat`; `lseek` |
 //! | `path_create_directory`; `path_remove_directory` | P, `mkdirat`; P, `unlinkat` |
 //! | `path_filestat_get`; `_set_times` | P, `newfstatat`, `readlinkat`; and `utimensat` |
 //! | `path_link`; `path_symlink` | P, `newfstatat`, `readlinkat`, `linkat`; P, `newfstatat`, `symlinkat` |
@@ -28,18 +28,22 @@
 //! | `path_rename` | P, `newfstatat`, `renameat` (riscv64: `renameat2`) |
 //! | `path_unlink_file` | P, `newfstatat`, `unlinkat` |
 //! | `poll_oneoff` | `ppoll`, `clock_nanosleep`, `clock_gettime`, `ioctl` (`FIONREAD`) |
-//! | `proc_exit`, `proc_raise` | `exit_group` |
+//! | `proc_exit`; `proc_raise` | `exit_group`; and `getpid`, `kill` |
 //! | `random_get`; `sched_yield` | `getrandom`; `sched_yield` |
 //! | `sock_accept` | `accept4`, `fcntl`, `close` |
 //! | `sock_recv`; `sock_send`; `sock_shutdown` | `recvmsg`; `sendmsg`; `shutdown` |
 //! | `wasi.thread-spawn` (`crate::threads`) | `mmap`, `clone`, `munmap`, `sched_yield`; a thread: `sigaltstack`, `munmap`, `exit` |
 //! | with threads: all; `fd_close`, `fd_renumber` | `futex`; `dup3` |
-//! | set-up, before a filter | `fcntl`, `openat`, `close_range`, `fstatfs`, `close` |
+//! | set-up, before a filter | `fcntl`, `openat`, `close_range`, `fstatfs`, `close`, `socket`, `setsockopt`, `bind`, `listen` |
+//!
+//! Functions of `wasi_unstable` make the calls of their namesakes.
 
 pub mod args;
 pub mod clock;
 pub mod environ;
 pub mod fd;
+pub mod listen;
+pub mod narrow;
 pub mod path;
 pub mod poll;
 pub mod proc;
@@ -47,6 +51,7 @@ pub mod random;
 pub mod sched;
 pub mod setup;
 pub mod sock;
+pub mod unstable;
 
 use crate::errno::Errno;
 use crate::guest::Memory;

@@ -8,7 +8,7 @@
 use super::fd::{filestat, from_type, host_flags, timestamps};
 use crate::errno::{self, Errno};
 use crate::fd_table::{self, New, filetype, rights};
-use crate::guest::{Filestat, Memory};
+use crate::guest::{Filestat, Memory, Plain};
 use crate::path::{self, Lookup};
 use core::mem::MaybeUninit;
 use rustix::fd::AsFd;
@@ -113,15 +113,26 @@ pub extern "C" fn elfin_wasi_path_filestat_get(
     len: u32,
     to: u32,
 ) -> i32 {
-    errno::code((|| {
-        let directory = fd_table::directory(fd, rights::PATH_FILESTAT_GET)?;
-        let follow = wants_follow(flags)?;
-        memory.check::<Filestat>(to, 1)?;
-        let mut lookup = Lookup::below(directory.host);
-        lookup.find(memory, path, len)?;
-        let (stat, kind) = resolve(&mut lookup, follow)?;
-        memory.store(to, filestat(&stat, from_type(kind)))
-    })())
+    errno::code(filestat_get::<Filestat>(memory, fd, flags, path, len, to))
+}
+
+/// Attributes of a file, as a record of one interface or the other.
+#[inline]
+pub(super) fn filestat_get<T: Plain + From<Filestat>>(
+    memory: Memory,
+    fd: u32,
+    flags: u32,
+    path: u32,
+    len: u32,
+    to: u32,
+) -> Result<(), Errno> {
+    let directory = fd_table::directory(fd, rights::PATH_FILESTAT_GET)?;
+    let follow = wants_follow(flags)?;
+    memory.check::<T>(to, 1)?;
+    let mut lookup = Lookup::below(directory.host);
+    lookup.find(memory, path, len)?;
+    let (stat, kind) = resolve(&mut lookup, follow)?;
+    memory.store(to, T::from(filestat(&stat, from_type(kind))))
 }
 
 /// Changes the times of a file.
@@ -226,6 +237,7 @@ pub extern "C" fn elfin_wasi_path_open(
         let inheriting = inheriting & directory.inheriting;
 
         let mode = open_flags(oflags, base)? | host_flags(fdflags)?;
+        fd_table::check_room()?;
         let mut lookup = Lookup::below(directory.host);
         lookup.find(memory, path, len)?;
         let file = open(&mut lookup, mode, follow)?;
@@ -287,7 +299,7 @@ fn open(
 ) -> Result<rustix::fd::OwnedFd, Errno> {
     loop {
         if lookup.directory {
-            if flags.contains(OFlags::CREATE) && lookup.name() != c"." {
+            if flags.contains(OFlags::CREATE) {
                 return Err(Errno::IsDir);
             }
             flags |= OFlags::DIRECTORY;

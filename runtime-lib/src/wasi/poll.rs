@@ -19,7 +19,7 @@ use super::clock::{self, MONOTONIC, REALTIME, SECOND};
 use crate::arch::syscall5;
 use crate::errno::{self, Errno};
 use crate::fd_table::{self, rights};
-use crate::guest::{Event, Memory, Subscription};
+use crate::guest::{Event, Memory, Plain, Subscription};
 use core::mem::MaybeUninit;
 use linux_raw_sys::general::{
     __NR_clock_nanosleep, __NR_ppoll, POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, TIMER_ABSTIME,
@@ -27,7 +27,8 @@ use linux_raw_sys::general::{
 use rustix::fd::AsRawFd;
 use rustix::io::Errno as Linux;
 
-const CLOCK: u8 = 0;
+/// witx `eventtype` of a clock.
+pub(super) const CLOCK: u8 = 0;
 const FD_READ: u8 = 1;
 const FD_WRITE: u8 = 2;
 
@@ -71,16 +72,26 @@ pub extern "C" fn elfin_wasi_poll_oneoff(
     count: u32,
     events: u32,
 ) -> i32 {
-    errno::code((|| {
-        if count == 0 {
-            return Err(Errno::Inval);
-        }
-        memory.check::<Subscription>(from, count)?;
-        memory.check::<Event>(to, count)?;
-        memory.check::<u32>(events, 1)?;
-        let seen = poll(memory, from, to, count)?;
-        memory.store(events, seen)
-    })())
+    errno::code(poll_oneoff::<Subscription>(memory, from, to, count, events))
+}
+
+/// The call, with subscriptions of one interface or the other.
+#[inline]
+pub(super) fn poll_oneoff<T: Plain + Into<Subscription>>(
+    memory: Memory,
+    from: u32,
+    to: u32,
+    count: u32,
+    events: u32,
+) -> Result<(), Errno> {
+    if count == 0 {
+        return Err(Errno::Inval);
+    }
+    memory.check::<T>(from, count)?;
+    memory.check::<Event>(to, count)?;
+    memory.check::<u32>(events, 1)?;
+    let seen = poll::<T>(memory, from, to, count)?;
+    memory.store(events, seen)
 }
 
 /// When subscribed clocks strike.
@@ -111,7 +122,12 @@ impl Deadlines {
     }
 }
 
-fn poll(memory: Memory, from: u32, to: u32, count: u32) -> Result<u32, Errno> {
+fn poll<T: Plain + Into<Subscription>>(
+    memory: Memory,
+    from: u32,
+    to: u32,
+    count: u32,
+) -> Result<u32, Errno> {
     let start = Deadlines {
         monotonic: clock::now(MONOTONIC)?,
         realtime: clock::now(REALTIME)?,
@@ -123,7 +139,7 @@ fn poll(memory: Memory, from: u32, to: u32, count: u32) -> Result<u32, Errno> {
     let mut wall = None;
 
     for index in 0..count {
-        let subscription = memory.load_nth::<Subscription>(from, index)?;
+        let subscription: Subscription = memory.load_nth::<T>(from, index)?.into();
         match subscription.tag {
             CLOCK => {
                 // An event that tells of an error is due at once.
@@ -174,7 +190,7 @@ fn poll(memory: Memory, from: u32, to: u32, count: u32) -> Result<u32, Errno> {
         let now = clock::now(MONOTONIC)?;
         let mut seen = 0;
         for index in 0..count {
-            let subscription = memory.load_nth::<Subscription>(from, index)?;
+            let subscription: Subscription = memory.load_nth::<T>(from, index)?.into();
             let mut event = Event {
                 userdata: subscription.userdata,
                 error: 0,

@@ -14,7 +14,7 @@ use crate::message::Message;
 use crate::{path, policy, start};
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
-use elfin_abi::policy::Entry;
+use elfin_abi::policy::{Entry, denied};
 use linux_raw_sys::general::__NR_close_range;
 use rustix::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -45,6 +45,9 @@ pub extern "C" fn elfin_setup_descriptors() {
 /// Opens the granted directories.
 #[unsafe(no_mangle)]
 pub extern "C" fn elfin_setup_directories() {
+    if policy::is_denied(denied::DIR) {
+        return;
+    }
     let mut grant = 0;
     for entry in policy::entries() {
         if let Entry::Dir {

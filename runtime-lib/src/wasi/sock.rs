@@ -1,7 +1,7 @@
 //! WASI preview 1: `sock_*`.
 //!
-//! In: sockets, which a guest can only have been given (as a standard stream) or accept from one that it
-//! was given. Out: data, new sockets. Standard streams get the rights of sockets for these functions,
+//! In: sockets, which a guest can only have been given (as a standard stream or by `--tcp-listen`) or accept
+//! from one that it was given. Out: data, new sockets. Standard streams get the rights of sockets for these functions,
 //! because on anything else the kernel refuses them.
 //!
 //! # Safety
@@ -65,6 +65,7 @@ pub extern "C" fn elfin_wasi_sock_accept(
             _ => return Err(Errno::Inval),
         };
         memory.check::<u32>(accepted, 1)?;
+        fd_table::check_room()?;
         let connection = rustix::net::accept_with(host, nonblock | SocketFlags::CLOEXEC)?;
         let number = fd_table::insert(New {
             host: connection,

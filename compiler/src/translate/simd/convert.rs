@@ -1,6 +1,7 @@
 //! Conversions between vectors of other lanes (core spec, 4.3.5).
 
 use super::Translator;
+use crate::cpu::Feature;
 use crate::options::Arch;
 use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
 use types::{F64X2, I32, I32X4, I64X2};
@@ -46,7 +47,7 @@ impl Translator<'_, '_> {
     /// which takes SSE4.1.
     pub(super) fn truncate_unsigned(&mut self) {
         let a = self.pop_lanes(F64X2);
-        let value = if self.env.arch == Arch::X86_64 {
+        let value = if self.env.arch == Arch::X86_64 && !self.env.cpu.has(Feature::Sse41) {
             let mut value = self.zero(I32X4);
             for lane in 0..2_u8 {
                 let number = self.builder.ins().extractlane(a, lane);

@@ -1,11 +1,12 @@
 //! Moving lanes about (core spec, 4.3.5): splat, extract, replace, shuffle, swizzle.
 //!
-//! SSE2 has no byte shuffle. On x86_64 a shuffle that is none of those it has (interleaving, and choosing among
+//! SSE2 has no byte shuffle. On x86_64 without SSSE3 a shuffle that is none of those it has (interleaving, and choosing among
 //! lanes of 16 or 32 bits within limits) goes through 48 bytes of the frame: operands are stored there, bytes are
 //! loaded again in their new order and put together in two words. **No index of a guest reaches an address
 //! unclamped**: a swizzle takes the minimum of each index and 16, and bytes 16 to 31 there are zero.
 
 use super::{Translator, lane_type};
+use crate::cpu::Feature;
 use crate::options::Arch;
 use crate::translate::Region;
 use cranelift_codegen::ir::{
@@ -54,11 +55,20 @@ impl Translator<'_, '_> {
     }
 
     pub(super) fn shuffle(&mut self, mut lanes: [u8; 16]) {
-        let (a, b) = self.pop2();
+        let (mut a, mut b) = self.pop2();
         if a == b {
             lanes = lanes.map(|lane| lane % 16);
         }
-        if self.env.arch != Arch::X86_64 || is_sse2_shuffle(&lanes) {
+        if self.env.arch == Arch::X86_64 && self.env.cpu.has(Feature::Ssse3) {
+            // One operand takes one `pshufb`, two take three instructions.
+            if lanes.iter().all(|lane| *lane < 16) {
+                b = a;
+            } else if lanes.iter().all(|lane| *lane >= 16) {
+                a = b;
+                lanes = lanes.map(|lane| lane % 16);
+            }
+        }
+        if self.has_byte_shuffle() || is_sse2_shuffle(&lanes) {
             let mask = lanes.as_slice().into();
             let mask = self.builder.func.dfg.immediates.push(mask);
             let value = self.builder.ins().shuffle(a, b, mask);
@@ -72,6 +82,11 @@ impl Translator<'_, '_> {
             let value = self.shuffle_bytes(a, b, &lanes);
             self.push(value);
         }
+    }
+
+    /// Whether the machine can put bytes of a vector into any order with one instruction.
+    fn has_byte_shuffle(&self) -> bool {
+        self.env.arch != Arch::X86_64 || self.env.cpu.has(Feature::Ssse3)
     }
 
     fn shuffle_bytes(&mut self, a: Value, b: Value, lanes: &[u8; 16]) -> Value {
@@ -115,7 +130,7 @@ impl Translator<'_, '_> {
     /// Byte `i` of the result is byte `indices[i]` of the vector, or zero when there is none.
     pub(super) fn swizzle(&mut self) {
         let (a, indices) = self.pop2();
-        if self.env.arch != Arch::X86_64 {
+        if self.has_byte_shuffle() {
             let value = self.builder.ins().swizzle(a, indices);
             self.push(value);
             return;
@@ -164,7 +179,7 @@ impl Translator<'_, '_> {
     }
 
     /// Address of the function's scratch space.
-    fn scratch(&mut self) -> Value {
+    pub(super) fn scratch(&mut self) -> Value {
         let slot = match self.scratch {
             Some(slot) => slot,
             None => {
@@ -177,7 +192,7 @@ impl Translator<'_, '_> {
         self.builder.ins().stack_addr(I64, slot, 0)
     }
 
-    fn scratch_flags(&mut self) -> MemFlagsData {
+    pub(super) fn scratch_flags(&mut self) -> MemFlagsData {
         let region = self.region(Region::Scratch);
         MemFlagsData::new()
             .with_notrap()

@@ -1,0 +1,50 @@
+//! Programs that make objects: they move, and there is an end to them.
+
+mod support;
+
+use std::fs;
+
+use support::{Finished, TARGETS, guest, run_elfin, run_executable};
+
+/// Builds the guest for `target` and runs it.
+fn run(target: &str, options: &str) -> Finished {
+    let scratch = tempfile::tempdir().expect("scratch");
+    fs::copy(guest("long-list.wat"), scratch.path().join("long-list.wat")).expect("guest");
+    let line = format!("build long-list.wat --target {target} -o list {options}");
+    run_elfin(scratch.path(), &line).expect_code(0);
+    let list = scratch.path().join("list");
+    run_executable(target, &list, &["list"], scratch.path(), None)
+}
+
+#[test]
+fn what_is_referred_to_lives() {
+    for target in TARGETS {
+        run(target, "").expect_code(7);
+    }
+    run("x86_64", "--addressing context").expect_code(7);
+    run("x86_64", "-O 0").expect_code(7);
+    // As much as the list and what the frames keep, and no more than a granule for what is thrown away.
+    run("x86_64", "--max-gc-heap 20MiB").expect_code(7);
+}
+
+#[test]
+fn a_full_heap_is_a_trap() {
+    for target in TARGETS {
+        let ran = run(target, "--max-gc-heap 12MiB");
+        ran.expect_code(134);
+        let expected =
+            "elfin: trap: garbage-collected heap exhausted\n    0: make\n    1: frames\n";
+        assert!(ran.stderr.starts_with(expected), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn there_is_no_collector_where_nothing_is_made() {
+    let scratch = tempfile::tempdir().expect("scratch");
+    let text =
+        r#"(module (func (export "_start") (drop (ref.test (ref i31) (ref.i31 (i32.const 1))))))"#;
+    fs::write(scratch.path().join("none.wat"), text).expect("guest");
+    run_elfin(scratch.path(), "build none.wat --map none.map").expect_code(0);
+    let map = fs::read_to_string(scratch.path().join("none.map")).expect("map");
+    assert!(!map.contains("elfin_gc"), "{map}");
+}

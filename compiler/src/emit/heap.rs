@@ -1,0 +1,178 @@
+//! What the collector is told of the program: `elfin_abi::gc`.
+//!
+//! In: the layout, the types of objects, the safepoints of compiled functions. Out: read-only records. Only programs
+//! that make objects have any.
+
+use super::{Emitter, Record, Text};
+use crate::codegen::CompiledFunction;
+use crate::error::Result;
+use crate::layout::GlobalPlace;
+use crate::module::ValType;
+use crate::objects::Object;
+use crate::program::TableId;
+use crate::symbol::Symbol;
+use elfin_abi::gc;
+use elfin_abi::trap::{Messages, TrapCode};
+use object::{SymbolKind, SymbolScope};
+use std::collections::HashMap;
+
+impl Emitter<'_> {
+    /// The collector's record and everything it leads to.
+    pub(super) fn heap(&mut self, functions: &[CompiledFunction], text: &Text) -> Result<()> {
+        let layout = self.layout();
+        let Some(place) = layout.heap else {
+            return Ok(());
+        };
+        let (types, references) = self.objects();
+        let (words, lists) = self.roots();
+        let (chunks, safepoints, frames) = safepoints(functions, text);
+
+        let mut record = Record::default();
+        for word in [
+            layout.state() + u64::from(place.state),
+            place.base,
+            place.half,
+            place.max,
+            u64::from(place.stress),
+        ] {
+            record.word(word);
+        }
+        self.lead(&mut record, &types, 4)?;
+        record.word(u64::from(layout.types.first_struct));
+        self.lead(&mut record, &references, 4)?;
+        for list in [&words, &lists] {
+            self.lead(&mut record, list, 8)?;
+            record.word(list.bytes.len() as u64 / 8);
+        }
+        for list in [&chunks, &safepoints, &frames] {
+            self.lead(&mut record, list, 4)?;
+        }
+        debug_assert_eq!(record.bytes.len(), gc::Program::SIZE as usize);
+        let at = self.append_record(&record, 8)?;
+        let symbol = self.local("elfin_gc", self.rodata, at);
+        self.symbols.insert(Symbol::Gc, symbol);
+        Ok(())
+    }
+
+    /// Appends a list, and its address to a record.
+    fn lead(&mut self, record: &mut Record, list: &Record, align: u64) -> Result<()> {
+        let at = self.append_record(list, align)?;
+        let symbol = self.local("elfin_records", self.rodata, at);
+        record.address(symbol, 0);
+        Ok(())
+    }
+
+    /// What objects of each type look like, and where structs have references.
+    fn objects(&self) -> (Record, Record) {
+        let (mut types, mut references) = (Record::default(), Record::default());
+        let layout = self.layout();
+        let exceptions = layout.exception_objects.iter();
+        for object in layout.types.by_number().into_iter().chain(exceptions) {
+            let first = references.bytes.len() as u32 / 4;
+            let (size, count) = match object {
+                Object::Struct(size, fields) => {
+                    let traced = fields.iter().filter(|field| field.storage.traced);
+                    let mut offsets: Vec<u32> = traced.map(|field| field.offset).collect();
+                    offsets.sort_unstable();
+                    for offset in &offsets {
+                        references.half(*offset);
+                    }
+                    (*size, offsets.len() as u32)
+                }
+                Object::Array(element) => {
+                    (gc::Type::ARRAY | element.log2, u32::from(element.traced))
+                }
+            };
+            types.half(size);
+            types.half(first);
+            types.half(count);
+        }
+        (types, references)
+    }
+
+    /// Addresses of globals, and of the descriptors of tables and element segments, that may hold references.
+    fn roots(&self) -> (Record, Record) {
+        let (env, layout) = (self.env, self.layout());
+        let (program, state) = (env.program, layout.state());
+        let (mut words, mut lists) = (Record::default(), Record::default());
+        for (global, place) in program.globals.iter().zip(&layout.globals) {
+            if let GlobalPlace::Slot(offset) = place
+                && env.is_traced(global.ty.content_type)
+            {
+                words.word(state + u64::from(*offset));
+            }
+        }
+        for (id, table) in (0..).map(TableId).zip(&program.tables) {
+            if env.is_traced(ValType::Ref(table.element)) {
+                lists.word(state + u64::from(layout.tables[id.index()].descriptor));
+            }
+        }
+        for (descriptor, items) in layout.elements.iter().zip(&layout.element_items) {
+            if let (Some(descriptor), Some(_)) = (descriptor, items) {
+                lists.word(state + u64::from(*descriptor));
+            }
+        }
+        (words, lists)
+    }
+
+    /// The messages of the traps that the program can raise.
+    pub(super) fn trap_messages(&mut self, functions: &[CompiledFunction]) {
+        // Faults, and what the runtime raises by itself.
+        let mut codes = vec![TrapCode::MemoryOutOfBounds, TrapCode::StackExhausted];
+        if !self.env.program.unknown.is_empty() {
+            codes.push(TrapCode::UnknownImport);
+        }
+        codes.extend(
+            functions
+                .iter()
+                .flat_map(|f| &f.traps)
+                .map(|(_, code)| *code),
+        );
+        let bytes = Messages::encode(&codes);
+        let at = self.append(self.rodata, &bytes, 1);
+        self.define(
+            elfin_abi::symbol::TRAP_MESSAGES.into(),
+            self.rodata,
+            at,
+            bytes.len() as u64,
+            SymbolKind::Data,
+            SymbolScope::Linkage,
+        );
+    }
+}
+
+/// Safepoints by chunk, and the lists of words that they refer to: equal lists are one, and that without entries is
+/// the first.
+fn safepoints(functions: &[CompiledFunction], text: &Text) -> (Record, Record, Record) {
+    let (mut chunks, mut points, mut frames) =
+        (Record::default(), Record::default(), Record::default());
+    let mut known: HashMap<&[u32], u32> = HashMap::from([(&[][..], 0)]);
+    frames.half(0);
+    for chunk in &text.chunks {
+        let first = points.bytes.len() as u32 / 8;
+        for i in chunk.functions.clone() {
+            let start = text.places[i].1 as u32;
+            for (offset, words) in &functions[i].safepoints {
+                let frame = *known.entry(words).or_insert_with(|| {
+                    let at = frames.bytes.len() as u32 / 4;
+                    frames.half(words.len() as u32);
+                    for word in words {
+                        frames.half(*word);
+                    }
+                    at
+                });
+                points.half(start + offset);
+                points.half(frame);
+            }
+        }
+        chunks.half(first);
+        chunks.half(points.bytes.len() as u32 / 8 - first);
+    }
+    (chunks, points, frames)
+}
+
+// The records above are written field by field; their readers are `repr(C)` structs.
+const _: () = {
+    assert!(gc::Type::SIZE == 12 && gc::Heap::SIZE == 16 && gc::Program::SIZE == 15 * 8);
+    assert!(size_of::<gc::ChunkFrames>() == 8 && size_of::<gc::Safepoint>() == 8);
+};

@@ -1,0 +1,201 @@
+//! The tables by which the runtime finds the handler of an exception (`elfin_abi::exception`).
+//!
+//! In: where code was put, and what is known of each function's frame. Out: read-only data. Only programs that throw
+//! have them.
+
+use super::{Emitter, Record, Text};
+use crate::codegen::CompiledFunction;
+use crate::error::Result;
+use crate::layout::GlobalPlace;
+use crate::module::ValType;
+use crate::program::TagId;
+use elfin_abi::exception::{CODE_GRANULE_LOG2, CallSite, FunctionFrame, Roots, UnwindHeader};
+use elfin_abi::symbol;
+use object::{SymbolKind, SymbolScope};
+use std::collections::HashMap;
+
+impl Emitter<'_> {
+    /// Writes the tables.
+    pub(super) fn unwind(&mut self, functions: &[CompiledFunction], text: &Text) -> Result<()> {
+        let mut granules = Record::default();
+        let mut frames = Record::default();
+        let mut saves: Pool<u8> = Pool::default();
+        let mut sites = Record::default();
+        let mut handlers: Pool<u32> = Pool::default();
+        let mut site_count = 0_u32;
+        for chunk in &text.chunks {
+            let own = chunk.functions.clone();
+            let mut function = own.start;
+            for granule in 0..chunk.size.div_ceil(1 << CODE_GRANULE_LOG2) {
+                let at = granule << CODE_GRANULE_LOG2;
+                while function + 1 < own.end && text.places[function + 1].1 <= at {
+                    function += 1;
+                }
+                granules.half(function as u32);
+            }
+            for i in own {
+                let start = text.places[i].1 as u32;
+                let unwind = functions[i].unwind.clone().unwrap_or_default();
+                let mut list = vec![unwind.saves.len() as u8];
+                list.extend(unwind.saves.iter().flat_map(|(r, below)| [*r, *below]));
+                frames.half(saves.add(list));
+                frames.half(unwind.size);
+                frames.half(site_count);
+                for site in &unwind.sites {
+                    let mut list = vec![site.handlers.len() as u32];
+                    for (tag, pad) in &site.handlers {
+                        list.extend([*tag, start + pad]);
+                    }
+                    sites.half(start + site.returns_to);
+                    sites.half(handlers.add(list));
+                    site_count += 1;
+                }
+            }
+        }
+        frames.half(0);
+        frames.half(0);
+        frames.half(site_count);
+
+        let mut lists = Record::default();
+        for word in handlers.items {
+            lists.half(word);
+        }
+        let saves = Record {
+            bytes: saves.items,
+            addresses: Vec::new(),
+        };
+        let (name_offsets, names) = self.tag_names();
+        let roots = self.exception_roots();
+        let root_count = roots.bytes.len() / size_of::<Roots>();
+
+        let mut header = Record::default();
+        for (list, align) in [
+            (&granules, 4),
+            (&frames, 4),
+            (&saves, 1),
+            (&sites, 4),
+            (&lists, 4),
+            (&name_offsets, 4),
+            (&names, 1),
+            (&roots, 8),
+        ] {
+            let at = self.append_record(list, align)?;
+            let symbol = self.local("elfin_unwind_records", self.rodata, at);
+            header.address(symbol, 0);
+        }
+        header.word(root_count as u64);
+        let layout = self.layout();
+        header.word(layout.exceptions);
+        header.word(match layout.heap {
+            Some(_) => u64::from(layout.types.end),
+            None => 0,
+        });
+        debug_assert_eq!(header.bytes.len(), UnwindHeader::SIZE as usize);
+        let at = self.append_record(&header, 8)?;
+        self.define(
+            symbol::UNWIND.into(),
+            self.rodata,
+            at,
+            header.bytes.len() as u64,
+            SymbolKind::Data,
+            SymbolScope::Linkage,
+        );
+        Ok(())
+    }
+
+    /// What messages call each tag: its name, with the module's for those of linked modules; else its index.
+    fn tag_names(&self) -> (Record, Record) {
+        let program = self.env.program;
+        let (mut offsets, mut names) = (Record::default(), Record::default());
+        for (id, tag) in (0..).map(TagId).zip(&program.tags) {
+            let module = program.instances[tag.instance.index()].module;
+            let is_main = tag.instance.index() + 1 == program.instances.len();
+            // Whoever imports it may have a name for what has none where it is defined.
+            let imported = || {
+                program.instances.iter().find_map(|instance| {
+                    let index = instance.tags.iter().position(|t| *t == id)?;
+                    instance.module.tag_name(index as u32)
+                })
+            };
+            let name = match module.tag_name(tag.index).or_else(imported) {
+                Some(name) => name.to_owned(),
+                None => format!("tag[{}]", tag.index),
+            };
+            offsets.half(names.bytes.len() as u32);
+            if !is_main {
+                names.bytes.extend_from_slice(module.name.as_bytes());
+                names.bytes.push(b'!');
+            }
+            names.bytes.extend_from_slice(name.as_bytes());
+        }
+        offsets.half(names.bytes.len() as u32);
+        (offsets, names)
+    }
+
+    /// Globals and tables that may hold references to exceptions.
+    fn exception_roots(&self) -> Record {
+        let (program, layout) = (self.env.program, self.layout());
+        let holds_exceptions = |ty: ValType| match ty {
+            ValType::Ref(ty) => matches!(
+                ty.heap_type(),
+                wasmparser::HeapType::Abstract {
+                    ty: wasmparser::AbstractHeapType::Exn,
+                    ..
+                }
+            ),
+            _ => false,
+        };
+        let mut roots = Record::default();
+        if layout.heap.is_some() {
+            // The collector of all objects has its own account.
+            return roots;
+        }
+        for (global, place) in program.globals.iter().zip(&layout.globals) {
+            if let GlobalPlace::Slot(offset) = place
+                && holds_exceptions(global.ty.content_type)
+            {
+                roots.word(layout.state() + u64::from(*offset));
+                roots.word(1);
+            }
+        }
+        for (table, place) in program.tables.iter().zip(&layout.tables) {
+            if holds_exceptions(ValType::Ref(table.element)) {
+                roots.word(layout.state() + u64::from(place.descriptor));
+                roots.word(Roots::TABLE);
+            }
+        }
+        roots
+    }
+}
+
+/// Lists, one behind the other, equal ones once.
+struct Pool<T> {
+    items: Vec<T>,
+    known: HashMap<Vec<T>, u32>,
+}
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            known: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Copy + Eq + std::hash::Hash> Pool<T> {
+    /// Where the list is.
+    fn add(&mut self, list: Vec<T>) -> u32 {
+        let items = &mut self.items;
+        *self.known.entry(list).or_insert_with_key(|list| {
+            let at = items.len() as u32;
+            items.extend_from_slice(list);
+            at
+        })
+    }
+}
+
+// The records above are written field by field; their readers are `repr(C)` structs.
+const _: () = assert!(
+    size_of::<FunctionFrame>() == 12 && size_of::<CallSite>() == 8 && size_of::<Roots>() == 16
+);

@@ -1,0 +1,143 @@
+//! The garbage-collected heap: how references and objects look, and what the collector is told.
+//!
+//! In: nothing. Out: constants that generated code is made with and that the collector goes by, and the
+//! records that the compiler's `emit` writes for it. Only programs that allocate have any of this.
+//!
+//! A reference is a word: null is 0, what has a tag in its lowest bits is a value of its own, and
+//! everything else is the address of an object, below 4 GiB. In the fields of objects a reference takes
+//! 4 bytes, everywhere else 8. Objects begin at multiples of 8 with a header of 8 bytes: the number of
+//! the type, then the number of elements of an array. A struct has the second half for its fields.
+//!
+//! Function references are no references in this sense: see [`crate::state::FuncRef`].
+
+use core::mem::offset_of;
+
+/// Lowest bit of an `i31`; its value follows.
+pub const I31: u64 = 1;
+/// Lowest two bits of a value from outside (`ref.extern` of test scripts); its number follows.
+pub const HOST: u64 = 2;
+/// Bits that are zero in the address of an object.
+pub const TAG_MASK: u64 = 3;
+/// Alignment of objects, and granule of their sizes.
+pub const GRANULE: u64 = 8;
+/// Offset of the number of an object's type.
+pub const TYPE: i32 = 0;
+/// Offset of an array's length.
+pub const LENGTH: i32 = 4;
+/// Offset of an array's elements. A struct's fields begin at [`LENGTH`].
+pub const ELEMENTS: i32 = 8;
+/// In place of a type's number while a collection is going on: the object has moved to the address that
+/// stands where an array has its length.
+pub const MOVED: u32 = u32::MAX;
+
+/// One past the last address of the heap.
+pub const END: u64 = 1 << 32;
+
+/// What generated code and the collector share, in the state block.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Heap {
+    /// Where the next object goes.
+    pub next: u64,
+    /// Where it must end at the latest; beyond, the collector is called.
+    pub limit: u64,
+}
+
+impl Heap {
+    /// Offset of `next`.
+    pub const NEXT: i32 = offset_of!(Self, next) as i32;
+    /// Offset of `limit`.
+    pub const LIMIT: i32 = offset_of!(Self, limit) as i32;
+    /// Size of the record in bytes.
+    pub const SIZE: u32 = size_of::<Self>() as u32;
+}
+
+/// What the collector must know of the program it works for. Written by the compiler, passed by generated
+/// code with every call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// Address of the [`Heap`].
+    pub heap: u64,
+    /// First address of the lower half of the heap; the upper follows it.
+    pub base: u64,
+    /// Bytes of address space of each half, a multiple of 64 KiB.
+    pub half: u64,
+    /// Most bytes of objects, at most `half`.
+    pub max: u64,
+    /// Collect at every allocation, and take the old half away.
+    pub stress: u64,
+    /// Address of an array of [`Type`].
+    pub types: u64,
+    /// Number of the type that is its first.
+    pub first_type: u64,
+    /// Address of an array of `u32`: offsets of references in structs, see [`Type::first`].
+    pub references: u64,
+    /// Address of an array of `u64`: addresses of words that may hold references (globals).
+    pub words: u64,
+    /// Entries in `words`.
+    pub word_count: u64,
+    /// Address of an array of `u64`: addresses of descriptors that begin with the address and the number of
+    /// words that may hold references (tables and element segments).
+    pub lists: u64,
+    /// Entries in `lists`.
+    pub list_count: u64,
+    /// Address of an array of [`ChunkFrames`], parallel to the program's chunks of code.
+    pub chunks: u64,
+    /// Address of an array of [`Safepoint`].
+    pub safepoints: u64,
+    /// Address of an array of `u32`, see [`Safepoint::frame`].
+    pub frames: u64,
+}
+
+impl Program {
+    /// Size of the record in bytes.
+    pub const SIZE: u32 = size_of::<Self>() as u32;
+}
+
+/// What objects of a type look like.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Type {
+    /// Bytes of a struct, header included, a multiple of [`GRANULE`]; of an array the base-two logarithm
+    /// of the size of an element, plus [`Type::ARRAY`].
+    pub size: u32,
+    /// Of a struct: first of its entries in [`Program::references`].
+    pub first: u32,
+    /// Of a struct: number of its entries there. Of an array: whether its elements are references.
+    pub count: u32,
+}
+
+impl Type {
+    /// Marks an array.
+    pub const ARRAY: u32 = 1 << 31;
+    /// Size of the record in bytes.
+    pub const SIZE: u32 = size_of::<Self>() as u32;
+}
+
+/// Which safepoints a chunk of code has.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ChunkFrames {
+    /// First of its entries in [`Program::safepoints`].
+    pub first: u32,
+    /// Number of its entries, ascending by offset.
+    pub count: u32,
+}
+
+/// A call during which references lie in the caller's frame.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Safepoint {
+    /// Offset of the return address in its chunk.
+    pub offset: u32,
+    /// Where its list begins in [`Program::frames`]: a number, and as many distances of words with
+    /// references from the frame pointer, downwards, in bytes.
+    pub frame: u32,
+}
+
+/// Bytes of an array of `length` elements of `1 << log2` bytes, header included.
+#[must_use]
+pub const fn array_size(length: u32, log2: u32) -> u64 {
+    (ELEMENTS as u64 + ((length as u64) << log2)).next_multiple_of(GRANULE)
+}

@@ -1,0 +1,100 @@
+;; Tags are what they are, whatever a module calls them: imported twice, exported again, one for each instance.
+
+(module $A
+  (tag $own (export "own") (param i32))
+  (tag $other (export "other") (param i32))
+  (func (export "throw") (param i32) (throw $own (local.get 0)))
+  (func (export "throw_other") (param i32) (throw $other (local.get 0)))
+  (func (export "catch") (param $f funcref) (result i32) (i32.const 0))
+)
+(register "A" $A)
+
+;; Both names lead to one tag; the third is another of the same type.
+(module $B
+  (import "A" "own" (tag $x (param i32)))
+  (import "A" "own" (tag $y (param i32)))
+  (import "A" "other" (tag $z (param i32)))
+  (import "A" "throw" (func $throw (param i32)))
+  (import "A" "throw_other" (func $throw_other (param i32)))
+  (tag $mine (param i32))
+  (export "again" (tag $y))
+  (func (export "alias") (result i32)
+    (block $h (result i32)
+      (try_table (result i32) (catch $y $h)
+        (throw $x (i32.const 1)))))
+  (func (export "across") (param i32) (result i32)
+    (block $other (result i32)
+      (block $h (result i32)
+        (try_table (result i32) (catch $mine $h) (catch $z $other) (catch $y $h)
+          (if (local.get 0) (then (call $throw_other (i32.const 30))) (else (call $throw (i32.const 40))))
+          (i32.const 0)))
+      (return (i32.add (i32.const 1))))
+    (i32.add (i32.const 2)))
+  (func (export "mine_only") (result i32)
+    (block $h (result i32)
+      (try_table (result i32) (catch $mine $h) (call $throw (i32.const 5)) (i32.const 0))))
+)
+(register "B" $B)
+(assert_return (invoke $B "alias") (i32.const 1))
+(assert_return (invoke $B "across" (i32.const 0)) (i32.const 41))
+(assert_return (invoke $B "across" (i32.const 1)) (i32.const 32))
+(assert_exception (invoke $B "mine_only"))
+
+;; Through two modules, and through a call_indirect of a function of another instance.
+(module $C
+  (import "B" "again" (tag $t (param i32)))
+  (import "B" "across" (func $across (param i32) (result i32)))
+  (import "A" "throw" (func $throw (param i32)))
+  (type $f (func (param i32)))
+  (table funcref (elem $throw))
+  (func (export "indirect") (result i32)
+    (block $h (result i32)
+      (try_table (result i32) (catch $t $h)
+        (call_indirect (type $f) (i32.const 7) (i32.const 0))
+        (i32.const 0))))
+  (func (export "reference") (result i32)
+    (block $h (result i32)
+      (try_table (result i32) (catch $t $h)
+        (call_ref $f (i32.const 8) (ref.func $throw))
+        (i32.const 0))))
+)
+(assert_return (invoke $C "indirect") (i32.const 7))
+(assert_return (invoke $C "reference") (i32.const 8))
+
+;; Each instance has a tag of its own.
+(module definition $D
+  (import "A" "throw" (func $dummy (param i32)))
+  (tag $e (export "e"))
+  (func (export "f") (throw $e))
+)
+(module instance $D1 $D)
+(module instance $D2 $D)
+(register "D1" $D1)
+(register "D2" $D2)
+(module
+  (import "D1" "e" (tag $e1))
+  (import "D2" "e" (tag $e2))
+  (import "D1" "f" (func $f1))
+  (import "D2" "f" (func $f2))
+  (func (export "which") (param i32) (result i32)
+    (block $second
+      (block $first
+        (try_table (catch $e1 $first) (catch $e2 $second)
+          (if (local.get 0) (then (call $f2)) (else (call $f1))))
+        (return (i32.const 0)))
+      (return (i32.const 1)))
+    (i32.const 2))
+)
+(assert_return (invoke "which" (i32.const 0)) (i32.const 1))
+(assert_return (invoke "which" (i32.const 1)) (i32.const 2))
+
+;; The type of an imported tag is that of the tag, not one like it (GHSA-cfhf-m2cr-62wj).
+(assert_unlinkable (module (import "A" "own" (tag))) "incompatible import type")
+(assert_unlinkable (module (import "A" "own" (tag (param i64)))) "incompatible import type")
+(assert_unlinkable (module (import "A" "own" (tag (param i32 i32)))) "incompatible import type")
+(assert_unlinkable (module (import "A" "own" (func (param i32)))) "incompatible import type")
+(assert_unlinkable (module (import "A" "throw" (tag (param i32)))) "incompatible import type")
+(assert_unlinkable (module (import "A" "nothing" (tag))) "unknown import")
+
+;; An exception ends the start function, and with it the instance.
+(assert_exception (module (tag $e) (func $start (throw $e)) (start $start)))

@@ -1,0 +1,60 @@
+;; Programs with tail calls keep no register over an exceptional edge. A tail call leaves its frame, and the handlers
+;; of it.
+
+(module
+  (tag $e (param i64))
+  (tag $f (param i32))
+  (type $t (func (param i64 i64 i64 i64 i64 i64 i64 i64 i64) (result i64)))
+  (table funcref (elem $many))
+  (func $thrower (param $throw i32) (param $v i64) (result i64)
+    (if (local.get $throw) (then (throw $e (i64.mul (local.get $v) (i64.const 3)))))
+    (local.get $v))
+  (func $jump (param $throw i32) (param $v i64) (result i64)
+    (return_call $thrower (local.get $throw) (i64.add (local.get $v) (i64.const 1))))
+  ;; More parameters than there are registers: the callee pops them.
+  (func $many (param i64 i64 i64 i64 i64 i64 i64 i64 i64) (result i64)
+    (return_call $jump (i32.wrap_i64 (local.get 0)) (i64.add (local.get 7) (local.get 8))))
+  (func (export "keep") (param $throw i64) (param $a i64) (result i64)
+    (local $b i64) (local $c i64) (local $d i64) (local $x f64) (local $y f64) (local $n i32) (local $r i64)
+    (local.set $b (i64.mul (local.get $a) (i64.const 3)))
+    (local.set $c (i64.mul (local.get $a) (i64.const 5)))
+    (local.set $d (i64.mul (local.get $a) (i64.const 7)))
+    (local.set $x (f64.convert_i64_s (local.get $b)))
+    (local.set $y (f64.convert_i64_s (local.get $c)))
+    (loop $l
+      (local.set $r
+        (i64.add (local.get $r)
+          (block $h (result i64)
+            (try_table (result i64) (catch $e $h)
+              (call_indirect (type $t) (local.get $throw) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)
+                (i64.const 5) (i64.const 6) (local.get $b) (local.get $c) (i32.const 0))))))
+      (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 1000))))
+    (i64.add (local.get $r)
+      (i64.add (i64.add (local.get $a) (local.get $b))
+        (i64.add (i64.add (local.get $c) (local.get $d))
+          (i64.add (i64.trunc_f64_s (local.get $x)) (i64.trunc_f64_s (local.get $y)))))))
+
+  ;; The try_table of $inner is left before $thrower throws.
+  (func $inner (result i64)
+    (block $h (result i64)
+      (try_table (result i64) (catch $e $h)
+        (return_call $thrower (i32.const 1) (i64.const 2)))
+      (return))
+    (drop)
+    (i64.const -1))
+  (func (export "left") (result i64)
+    (block $h (result i64)
+      (try_table (result i64) (catch $e $h) (call $inner))))
+
+  ;; Round and round: a million tail calls, then a throw.
+  (func $round (param $n i32)
+    (if (i32.eqz (local.get $n)) (then (throw $f (i32.const 42))))
+    (return_call $round (i32.sub (local.get $n) (i32.const 1))))
+  (func (export "round") (param i32) (result i32)
+    (block $h (result i32)
+      (try_table (result i32) (catch $f $h) (call $round (local.get 0)) (i32.const 0))))
+)
+(assert_return (invoke "keep" (i64.const 0) (i64.const 10)) (i64.const 81240))
+(assert_return (invoke "keep" (i64.const 1) (i64.const 10)) (i64.const 243240))
+(assert_return (invoke "left") (i64.const 6))
+(assert_return (invoke "round" (i32.const 1000000)) (i32.const 42))

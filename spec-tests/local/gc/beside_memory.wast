@@ -1,0 +1,47 @@
+;; The heap takes the addresses that memories have otherwise: memories, their images and their limits beside it.
+
+(module $a
+  (memory (export "memory") 1 3)
+  (data (i32.const 10) "hello")
+  (data $passive "\01\02\03\04\05\06\07\08")
+  (type $bytes (array (mut i8)))
+  (type $i64s (array (mut i64)))
+  (func (export "new") (param i32 i32) (result (ref $bytes))
+    (array.new_data $bytes $passive (local.get 0) (local.get 1)))
+  (func (export "store") (param $bytes (ref null $bytes)) (param $to i32)
+    (local $i i32)
+    (loop $again
+      (i32.store8 (i32.add (local.get $to) (local.get $i))
+        (array.get_u $bytes (local.get $bytes) (local.get $i)))
+      (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+        (array.len (local.get $bytes))))))
+  (func (export "run") (result i64)
+    (call 1 (call 0 (i32.const 0) (i32.const 8)) (i32.const 65528))
+    (i64.load (i32.const 65528)))
+  (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0)))
+  (func (export "grow") (result i32) (memory.grow (i32.const 1)))
+  (func (export "words") (result i64)
+    (array.get $i64s (array.new_data $i64s $passive (i32.const 0) (i32.const 1)) (i32.const 0)))
+  (func (export "words beyond") (drop (array.new_data $i64s $passive (i32.const 1) (i32.const 1)))))
+
+(assert_return (invoke "load" (i32.const 14)) (i32.const 111))
+(assert_return (invoke "run") (i64.const 0x0807060504030201))
+(assert_trap (invoke "load" (i32.const 65536)) "out of bounds memory access")
+(assert_trap (invoke "load" (i32.const -1)) "out of bounds memory access")
+(assert_return (invoke "grow") (i32.const 1))
+(assert_return (invoke "load" (i32.const 65536)) (i32.const 0))
+(assert_return (invoke "words") (i64.const 0x0807060504030201))
+(assert_trap (invoke "words beyond") "out of bounds memory access")
+(register "a" $a)
+
+(module
+  (memory $theirs (import "a" "memory") 1)
+  (memory $own 1)
+  (data (memory $own) (i32.const 0) "own")
+  (type $pair (struct (field (mut i32)) (field (mut i64))))
+  (func (export "both") (result i32)
+    (local $p (ref $pair))
+    (local.set $p (struct.new $pair
+      (i32.load8_u $theirs (i32.const 10)) (i64.load8_u $own (i32.const 0))))
+    (i32.add (struct.get $pair 0 (local.get $p)) (i32.wrap_i64 (struct.get $pair 1 (local.get $p))))))
+(assert_return (invoke "both") (i32.const 215))
