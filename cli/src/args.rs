@@ -196,6 +196,11 @@ pub(crate) struct ProgramArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_stack: Option<u64>,
 
+    /// Most threads that the program may have at a time beside its first; each has a stack of --max-stack
+    /// [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_threads: Option<u32>,
+
     /// Upper limit of what objects take up in the garbage-collected heap [default: 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_gc_heap: Option<u64>,

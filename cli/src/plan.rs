@@ -309,6 +309,7 @@ fn plan_program(input: Input, args: ProgramArgs, archs: &[Arch]) -> Result<Progr
     if let Some(max_stack) = args.max_stack {
         options.max_stack = max_stack;
     }
+    options.max_threads = args.max_threads;
     if let Some(max_gc_heap) = args.max_gc_heap {
         options.max_gc_heap = max_gc_heap;
     }

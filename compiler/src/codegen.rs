@@ -77,6 +77,9 @@ pub enum Target {
 #[must_use]
 pub fn work_list(env: Env<'_>) -> Vec<Symbol> {
     let mut list = vec![Symbol::Main];
+    if env.program.has_threads() {
+        list.push(Symbol::ThreadStart);
+    }
     let referenced = |flags: &[bool]| {
         (0..)
             .zip(flags.iter().copied())
@@ -92,7 +95,8 @@ pub fn work_list(env: Env<'_>) -> Vec<Symbol> {
     list.extend((0..env.program.unknown.len() as u32).map(|i| Symbol::UnknownGlue(UnknownId(i))));
     list.extend(env.usage.live.iter().map(|id| Symbol::Function(*id)));
     let actions = env.program.script.as_deref().unwrap_or_default();
-    list.extend((0..actions.len() as u32).map(Symbol::Action));
+    let with_functions = (0..).zip(actions).filter(|(_, a)| a.kind.has_function());
+    list.extend(with_functions.map(|(index, _)| Symbol::Action(index)));
     list
 }
 
@@ -122,6 +126,7 @@ fn translate_symbol(
         Symbol::HostGlue(id) => translate::host_glue(env, id, func, builder),
         Symbol::UnknownGlue(id) => translate::unknown_glue(env, id, func, builder),
         Symbol::Action(index) => translate::action_glue(env, folded, index, func, builder),
+        Symbol::ThreadStart => translate::thread_function(env, folded, func, builder),
         _ => translate::main_function(env, folded, func, builder),
     }
     Ok(())
@@ -425,6 +430,7 @@ pub fn describe(env: Env<'_>, symbol: Symbol) -> String {
             format!("unknown import {}", env.program.unknown[id.index()].name)
         }
         Symbol::Action(index) => format!("action {index} of the script"),
+        Symbol::ThreadStart => "start of a thread".to_owned(),
         _ => "program main".to_owned(),
     }
 }

@@ -268,7 +268,8 @@ fn fold_instance(
             continue;
         };
         let memory_info = &program.memories[memory as usize];
-        let private = silent || memory_info.instance == id;
+        // Each thread makes its instances anew, and applies their segments to the memory that it finds.
+        let private = (silent || memory_info.instance == id) && !program.has_threads();
         if private && offset.saturating_add(data.bytes.len() as u64) > memory_info.initial {
             return Err(TrapCode::MemoryOutOfBounds);
         }

@@ -9,11 +9,11 @@ use crate::error::{Error, Result};
 use crate::fold::{Folded, Step};
 use crate::module::ValType;
 use crate::objects::{self, Object, ObjectTypes};
-use crate::options::{Addressing, Arch, MemoryMode, Options};
+use crate::options::{Addressing, Arch, DEFAULT_MAX_THREADS, MemoryMode, Options};
 use crate::program::{Constant, ElementId, GlobalId, MemoryId, Program, TableId};
 use crate::usage::Usage;
 use elfin_abi::state::{FuncRef, MemoryDescriptor, SegmentDescriptor, TableDescriptor};
-use elfin_abi::{gc, map};
+use elfin_abi::{exception, gc, map, threads};
 
 /// Where everything lies.
 #[derive(Debug)]
@@ -44,12 +44,33 @@ pub struct Layout {
     pub heap: Option<HeapPlace>,
     /// Bytes of the state block.
     pub state_size: u64,
+    /// What lies below this offset of the state block is found through the context parameter, if there is one. In a
+    /// program with threads that is what each thread has for itself; what they share lies behind it, at addresses
+    /// that are the same for all.
+    pub private_size: u64,
+    /// The guest can start threads.
+    pub has_threads: bool,
+    /// Where threads are put, for programs that can start some.
+    pub threads: Option<ThreadsPlace>,
     /// Lowest address and size of the guest's stack.
     pub stack: (u64, u64),
     /// Where read-only data and code begin.
     pub image_base: u64,
     /// One past the last address they may take.
     pub image_end: u64,
+}
+
+/// Where threads are put (`elfin_abi::threads`).
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadsPlace {
+    /// Lowest address.
+    pub base: u64,
+    /// Address of the first slot.
+    pub slots: u64,
+    /// Bytes of a slot.
+    pub stride: u64,
+    /// Number of slots.
+    pub count: u64,
 }
 
 /// The place of the garbage-collected heap.
@@ -119,6 +140,8 @@ const MAX_STATE_FIXED_ENTRIES: u64 = 1 << 19;
 const MAX_STATE_BYTES: u64 = 16 << 20;
 /// Room for growth where the program declares no maximum.
 const DEFAULT_GROWTH_ENTRIES: u64 = 1 << 24;
+/// Most address space for threads: far more than a machine has processors for.
+const THREADS_SPACE: u64 = 64 << 30;
 /// Granule of reservations and of the stack.
 const GRANULE: u64 = 0x1_0000;
 /// Largest `--max-stack`.
@@ -234,6 +257,7 @@ pub fn lay_out(
         map::MEMORY_BASE_LARGE
     };
 
+    let has_threads = program.has_threads();
     let image_end = memory_base;
     let heap = heap_state.map(|state| {
         let half = (gc::END - image_end) / 2 / GRANULE * GRANULE;
@@ -245,6 +269,18 @@ pub fn lay_out(
             stress: options.gc_stress,
         }
     });
+    if has_threads && (heap.is_some() || usage.throws) {
+        // One thread would move objects under the hands of another; what is thrown has one place for all.
+        let feature = if usage.throws {
+            "exceptions in a program with threads"
+        } else {
+            "garbage collection in a program with threads"
+        };
+        return Err(Error::Unsupported {
+            feature: feature.to_owned(),
+            place: program.main().module.place(),
+        });
+    }
     // References have 32 bits: where there is a heap, memories lie behind it.
     let memory_base = if heap.is_some() { gc::END } else { image_end };
 
@@ -255,12 +291,17 @@ pub fn lay_out(
         } else {
             0
         };
-    let memories = program
+    let mut memories: Vec<MemoryPlace> = program
         .memories
         .iter()
         .enumerate()
         .map(|(i, memory)| {
-            let descriptor = slots.take(MemoryDescriptor::SIZE);
+            // Threads share memories: their descriptors come later then.
+            let descriptor = if has_threads {
+                0
+            } else {
+                slots.take(MemoryDescriptor::SIZE)
+            };
             let is_primary = primary == Some(MemoryId(i as u32));
             let guarded = options.memory == MemoryMode::Guarded
                 && memory.can_be_guarded()
@@ -290,7 +331,13 @@ pub fn lay_out(
     for (i, table) in program.tables.iter().enumerate() {
         let grown = usage.tables_grown[i];
         let capacity = if grown {
-            let room = table.initial.max(DEFAULT_GROWTH_ENTRIES);
+            let growth = if has_threads {
+                // Each thread has the table in its own state.
+                MAX_STATE_ENTRIES
+            } else {
+                DEFAULT_GROWTH_ENTRIES
+            };
+            let room = table.initial.max(growth);
             table.maximum.map_or(room, |maximum| maximum.min(room))
         } else {
             table.initial
@@ -329,7 +376,28 @@ pub fn lay_out(
         })
         .collect();
 
+    let mut private_size = u64::MAX;
+    if has_threads {
+        for table in tables.iter_mut().filter(|table| !table.constant) {
+            let bytes = table.capacity * u64::from(FuncRef::SIZE);
+            table.entries = Entries::State(u32::try_from(slots.next).unwrap_or(u32::MAX));
+            slots.next = slots.next.saturating_add(bytes);
+        }
+        slots.next = slots.next.next_multiple_of(16);
+        private_size = slots.next;
+        if private_size > MAX_STATE_BYTES {
+            return Err(limit(format!(
+                "tables and globals of {private_size} bytes, which each thread has for itself; the most is {MAX_STATE_BYTES}"
+            )));
+        }
+        for memory in &mut memories {
+            memory.descriptor = slots.take(MemoryDescriptor::SIZE);
+        }
+    }
     for table in &mut tables {
+        if has_threads && !table.constant {
+            continue;
+        }
         let bytes = table.capacity * u64::from(FuncRef::SIZE);
         let most = if table.fixed_length {
             MAX_STATE_FIXED_ENTRIES
@@ -351,9 +419,27 @@ pub fn lay_out(
             "instance state of {state_size} bytes; the most is {MAX_STATE_BYTES}"
         )));
     }
+    let behind = exceptions
+        + if usage.throws {
+            exception::ARENA_SIZE
+        } else {
+            0
+        };
+    let threads = (has_threads || program.script.is_some())
+        .then(|| {
+            let own = if has_threads { private_size } else { 0 };
+            place_threads(program, options, behind, stack_size, own)
+        })
+        .transpose()
+        .map_err(limit)?;
     let images: usize = folded.memories.iter().map(|m| m.mapped.len()).sum();
     Ok(Layout {
-        addressing: options.addressing,
+        // Threads have states of their own.
+        addressing: if has_threads {
+            Addressing::Context
+        } else {
+            options.addressing
+        },
         header_size: map::header_size(images),
         memories,
         tables,
@@ -369,9 +455,53 @@ pub fn lay_out(
         types: objects::object_types(&program.types),
         heap,
         state_size,
+        private_size,
+        has_threads,
+        threads,
         stack,
         image_base,
         image_end,
+    })
+}
+
+/// Where threads are put, behind everything else.
+///
+/// # Errors
+/// What is too large.
+fn place_threads(
+    program: &Program<'_>,
+    options: &Options,
+    from: u64,
+    stack_size: u64,
+    own_state: u64,
+) -> std::result::Result<ThreadsPlace, String> {
+    let stride = threads::stride(stack_size, own_state);
+    let base = from.next_multiple_of(GRANULE);
+    let wanted = match (options.max_threads, &program.script) {
+        (_, Some(_)) => elfin_abi::script::MAX_THREADS,
+        (Some(wanted), None) => wanted,
+        (None, None) => DEFAULT_MAX_THREADS,
+    };
+    let wanted = u64::from(wanted);
+    let room = guarded_end(options.arch)
+        .saturating_sub(base + threads::words(wanted))
+        .min(THREADS_SPACE)
+        / stride;
+    if wanted > room && (options.max_threads.is_some() || room == 0) && program.script.is_none() {
+        return Err(format!(
+            "{wanted} threads with {stack_size} bytes of stack each; there is room for {room}"
+        ));
+    }
+    let count = if program.script.is_some() {
+        wanted
+    } else {
+        wanted.min(room)
+    };
+    Ok(ThreadsPlace {
+        base,
+        slots: base + threads::words(count),
+        stride,
+        count,
     })
 }
 
@@ -391,14 +521,13 @@ impl Layout {
     #[must_use]
     pub fn base_access(&self, program: &Program<'_>, id: MemoryId, arch: Arch) -> BaseAccess {
         match (self.addressing, arch) {
-            (Addressing::Context, _) => BaseAccess::Load,
+            // Threads share memories: those are where they are for all of them.
+            (Addressing::Context, _) if !self.has_threads => BaseAccess::Load,
             _ if program.primary_memory() != Some(id) => BaseAccess::Load,
             // Too far for a constant, and for a symbol.
             _ if self.heap.is_some() => BaseAccess::Load,
-            (Addressing::Fixed, Arch::X86_64) => {
-                BaseAccess::Constant(self.memories[id.index()].base)
-            }
-            (Addressing::Fixed, Arch::Aarch64 | Arch::Riscv64) => BaseAccess::Symbol,
+            (_, Arch::X86_64) => BaseAccess::Constant(self.memories[id.index()].base),
+            (_, Arch::Aarch64 | Arch::Riscv64) => BaseAccess::Symbol,
         }
     }
 }

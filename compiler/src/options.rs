@@ -96,8 +96,11 @@ pub struct Options {
     pub addressing: Addressing,
     /// Upper limit of every linear memory, in bytes.
     pub max_memory: Option<u64>,
-    /// Size of the guest's stack in bytes; rounded up to 64 KiB.
+    /// Size of the guest's stack in bytes, and of each thread's; rounded up to 64 KiB.
     pub max_stack: u64,
+    /// Most threads at a time beside the first; without it [`DEFAULT_MAX_THREADS`], or as many as the address space
+    /// has room for.
+    pub max_threads: Option<u32>,
     /// Most bytes of objects in the garbage-collected heap.
     pub max_gc_heap: u64,
     /// Collect garbage at every allocation: a test of ours.
@@ -113,6 +116,8 @@ pub struct Options {
 /// Stack size when nothing is said: 8 MiB, as the main thread of a native process.
 pub const DEFAULT_MAX_STACK: u64 = 8 << 20;
 
+/// Most threads when nothing is said.
+pub const DEFAULT_MAX_THREADS: u32 = 1024;
 /// Most bytes of objects when nothing is said. While they are moved there is as much again.
 pub const DEFAULT_MAX_GC_HEAP: u64 = 1 << 30;
 
@@ -128,6 +133,7 @@ impl Options {
             addressing: Addressing::default(),
             max_memory: None,
             max_stack: DEFAULT_MAX_STACK,
+            max_threads: None,
             max_gc_heap: DEFAULT_MAX_GC_HEAP,
             gc_stress: false,
             unknown_imports: UnknownImports::default(),

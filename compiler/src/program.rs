@@ -137,6 +137,23 @@ pub enum ActionKind {
     },
     /// Read a global.
     Get(GlobalId),
+    /// Start a thread, which does the next actions.
+    Thread {
+        /// Its number, from 0.
+        number: u32,
+        /// How many actions are its own, those of threads that it starts included.
+        actions: u32,
+    },
+    /// Wait until the thread with this number has done its actions.
+    Wait(u32),
+}
+
+impl ActionKind {
+    /// It is done by a function of its own, rather than by the runtime's driver.
+    #[must_use]
+    pub const fn has_function(&self) -> bool {
+        !matches!(self, ActionKind::Thread { .. } | ActionKind::Wait(_))
+    }
 }
 
 /// What a function index leads to.
@@ -307,6 +324,8 @@ pub struct Entry {
     /// `call` is an export asked for by name: its parameters come from the command line and its results
     /// are printed.
     pub invoke: Option<String>,
+    /// What a thread calls, if the program can start threads.
+    pub thread_start: Option<FuncId>,
 }
 
 impl Program<'_> {
@@ -343,10 +362,16 @@ impl Program<'_> {
     #[must_use]
     pub fn action_results(&self, action: &Action) -> &[ValType] {
         match &action.kind {
-            ActionKind::Instantiate(_) => &[],
+            ActionKind::Instantiate(_) | ActionKind::Thread { .. } | ActionKind::Wait(_) => &[],
             ActionKind::Invoke { callee, .. } => self.ty(self.callee_type(*callee)).results(),
             ActionKind::Get(id) => std::slice::from_ref(&self.globals[id.index()].ty.content_type),
         }
+    }
+
+    /// Whether the guest can start threads: then each has instances of its own, and what is shared is memories.
+    #[must_use]
+    pub const fn has_threads(&self) -> bool {
+        self.entry.thread_start.is_some()
     }
 
     /// The main instance.

@@ -33,6 +33,10 @@ pub enum Symbol {
     InvokeName,
     /// The program's main function.
     Main,
+    /// The function that a thread begins with.
+    ThreadStart,
+    /// What a thread's own state begins with.
+    ThreadTemplate,
     /// An action of a script.
     Action(u32),
     /// The records of a script's actions.
@@ -80,6 +84,8 @@ impl Symbol {
             Symbol::Main => (11, 0),
             Symbol::Action(index) => (12, index),
             Symbol::Script => (13, 0),
+            Symbol::ThreadStart => (16, 0),
+            Symbol::ThreadTemplate => (17, 0),
             Symbol::CpuName => (14, 0),
             Symbol::Gc => (15, 0),
         };
@@ -108,6 +114,8 @@ impl Symbol {
             11 => Symbol::Main,
             12 => Symbol::Action(index),
             13 => Symbol::Script,
+            16 => Symbol::ThreadStart,
+            17 => Symbol::ThreadTemplate,
             14 => Symbol::CpuName,
             15 => Symbol::Gc,
             namespace => panic!("no symbol has namespace {namespace}"),

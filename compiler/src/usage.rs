@@ -83,7 +83,9 @@ struct Finder<'p> {
 impl Finder<'_> {
     fn run(&mut self) {
         let program = self.program;
-        for id in program.entry.initialize.iter().chain(&program.entry.call) {
+        let entry = &program.entry;
+        let called = entry.initialize.iter().chain(&entry.call);
+        for id in called.chain(&entry.thread_start) {
             self.call(Callee::Defined(*id));
         }
         if let Some(actions) = &program.script {
@@ -124,6 +126,14 @@ impl Finder<'_> {
         }
         while let Some(id) = self.work.pop() {
             self.visit(id);
+        }
+        if program.has_threads() {
+            // Their glue holds descriptors while they run.
+            for (id, host) in program.host_functions.iter().enumerate() {
+                let is_glued =
+                    self.usage.host_used[id] && !host.function().descriptors().is_empty();
+                self.usage.host_references[id] |= is_glued;
+            }
         }
     }
 

@@ -27,7 +27,7 @@ use std::process::{Command, ExitCode, Stdio};
 const FROM_THE_PROGRAM: &[&str] = &[
     elfin_abi::symbol::PROGRAM,
     elfin_abi::symbol::PROGRAM_MAIN,
-    elfin_abi::symbol::TRAP_MESSAGES,
+    elfin_abi::symbol::THREADS,
     elfin_abi::symbol::POLICY,
     elfin_abi::symbol::UNWIND,
     elfin_abi::symbol::TRAP_MESSAGES,

@@ -135,17 +135,25 @@ pub use script::elfin_run_script;
 mod script {
     use super::Line;
     use crate::arch::{self, Registers};
+    use crate::program::Program;
     use crate::signal::{Fault, SignalInfo, classify};
+    use crate::threads;
     use core::ffi::c_void;
-    use core::sync::atomic::{AtomicU64, Ordering};
-    use elfin_abi::script::{Action, MAX_RESULTS, TRAPPED};
+    use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    use elfin_abi::script::{Action, DONE, MAX_RESULTS, MAX_THREADS, THREAD, TRAPPED, WAIT};
     use linux_raw_sys::general::{__NR_rt_sigaction, SA_NODEFER, SA_ONSTACK, SA_SIGINFO};
+    use rustix::thread::futex;
 
     /// The handler of scripts, for [`classify`].
     const DRIVER: u8 = 1;
 
-    /// Where the stack stood when the action in progress was called; 0 between actions.
+    /// Where the first thread's stack stood when the action in progress was called; 0 between actions. Other threads
+    /// have theirs in their records.
     static SAVED: AtomicU64 = AtomicU64::new(0);
+
+    /// Which threads are done.
+    static DONE_THREADS: [AtomicU32; MAX_THREADS as usize] =
+        [const { AtomicU32::new(0) }; MAX_THREADS as usize];
 
     /// Carries out the actions of a script.
     ///
@@ -162,31 +170,90 @@ mod script {
             unsafe { set_action(signal.into(), on_signal as *const () as usize, flags) };
         }
         crate::exception::UNCAUGHT.store(on_uncaught as *mut (), Ordering::Relaxed);
+        threads::prepare();
+        // SAFETY: by contract; the first thread's own room.
+        unsafe { run(state, actions, count, &SAVED, (&raw mut RESULTS).cast()) }
+    }
+
+    /// Carries out the actions of one thread.
+    ///
+    /// # Safety
+    /// The records are the compiler's, and so are the functions that belong to them: none fills more slots than its
+    /// record says. `results` is room for the most.
+    #[unsafe(link_section = ".text.elfin_driver")]
+    unsafe fn run(
+        state: *mut u8,
+        actions: *const Action,
+        count: u64,
+        saved: &AtomicU64,
+        results: *mut [u64; 2],
+    ) {
         let mut line = Line::new();
-        for index in 0..count as usize {
-            // SAFETY: the compiler's records, and the function that belongs to them; it fills no more slots
-            // than the record says.
-            let (action, status, results) = unsafe {
-                let action = *actions.add(index);
-                let results = (&raw mut RESULTS).cast::<[u64; 2]>();
+        let mut index = 0;
+        while index < count {
+            // SAFETY: by contract.
+            let action = unsafe { *actions.add(index as usize) };
+            index += 1;
+            if action.results & THREAD != 0 {
+                let number = u64::from(action.results & !THREAD);
+                let first = actions.wrapping_add(index as usize) as u64;
+                let words = [state as u64, first, number << 32 | action.code];
+                index += action.code;
+                // A thread that could not be made is a line that is missing.
+                if threads::spawn(run_thread, words, false).is_ok() {
+                    line.outcome(action.id, DONE, &[]);
+                }
+                continue;
+            }
+            if action.results & WAIT != 0 {
+                let done = &DONE_THREADS[(action.results & !WAIT) as usize];
+                while done.load(Ordering::Acquire) == 0 {
+                    let _ = futex::wait(done, futex::Flags::PRIVATE, 0, None);
+                }
+                line.outcome(action.id, DONE, &[]);
+                continue;
+            }
+            // SAFETY: by contract.
+            let (status, results) = unsafe {
                 for slot in 0..action.results as usize {
                     results.add(slot).write([0; 2]);
                 }
-                let status =
-                    arch::run_recoverable(action.code, state, results.cast(), SAVED.as_ptr());
+                let results_at = results.cast();
+                let status = arch::run_recoverable(action.code, state, results_at, saved.as_ptr());
                 let results = core::slice::from_raw_parts(results, action.results as usize);
-                (action, status, results)
+                (status, results)
             };
-            SAVED.store(0, Ordering::Relaxed);
+            saved.store(0, Ordering::Relaxed);
             line.outcome(action.id, status, results);
         }
+    }
+
+    /// A thread of a script.
+    #[unsafe(link_section = ".text.elfin_driver")]
+    unsafe extern "C" fn run_thread(record: &threads::Record) {
+        let mut results = [[0_u64; 2]; MAX_RESULTS as usize];
+        let [state, actions, counts] = record.words;
+        // SAFETY: the words that `run` gave.
+        unsafe {
+            run(
+                state as *mut u8,
+                actions as *const Action,
+                counts & u64::from(u32::MAX),
+                &record.saved,
+                results.as_mut_ptr(),
+            );
+        }
+        let done = &DONE_THREADS[(counts >> 32) as usize];
+        done.store(1, Ordering::Release);
+        let _ = futex::wake(done, futex::Flags::PRIVATE, u32::MAX >> 1);
     }
 
     /// Ends the action in progress, whose exception nothing caught.
     #[unsafe(link_section = ".text.elfin_driver")]
     extern "C" fn on_uncaught() -> ! {
+        let saved = threads::current().map_or(&SAVED, |record| &record.saved);
         // SAFETY: what throws is called by an action.
-        unsafe { arch::recover(SAVED.load(Ordering::Relaxed), elfin_abi::script::UNCAUGHT) }
+        unsafe { arch::recover(saved.load(Ordering::Relaxed), elfin_abi::script::UNCAUGHT) }
     }
 
     /// As in `signal`, which keeps its own to itself: with a second user it would become longer.
@@ -213,10 +280,15 @@ mod script {
             pc: registers.pc,
             address: info.address,
         };
-        let saved = SAVED.load(Ordering::Relaxed);
+        let thread = threads::current();
+        let saved = thread.map_or(&SAVED, |record| &record.saved);
+        let saved = saved.load(Ordering::Relaxed);
+        let header = threads::header_of(thread);
+        // SAFETY: the program's own header, with the thread's stack.
+        let program = unsafe { Program::new(&header) };
         if saved != 0
             && info.code > 0
-            && let Some(trap) = classify::<DRIVER>(&crate::program::program(), &fault)
+            && let Some(trap) = classify::<DRIVER>(&program, &fault)
         {
             // SAFETY: see the head of the file.
             unsafe { arch::recover(saved, TRAPPED + trap as u32) }

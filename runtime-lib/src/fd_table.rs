@@ -13,7 +13,10 @@
 #![allow(unsafe_code, reason = "borrows host descriptors by number")]
 
 use crate::errno::Errno;
-use core::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 /// Descriptors a guest can have at a time. Unused entries are untouched pages.
@@ -152,8 +155,10 @@ pub mod filetype {
 
 /// Nothing happened to this number yet.
 const INITIAL: u8 = 0;
-const OPEN: u8 = 1;
-const CLOSED: u8 = 2;
+pub(crate) const OPEN: u8 = 1;
+pub(crate) const CLOSED: u8 = 2;
+/// Neither open nor free: a thread fills it in or closes it. The free states are even.
+pub(crate) const BUSY: u8 = 3;
 
 /// One entry. Atomics are for interior mutability without `unsafe`; a relaxed access is a plain one.
 struct Entry {
@@ -178,6 +183,16 @@ impl Entry {
         }
     }
 
+    /// Takes the entry if it is free: of several threads one gets it.
+    fn claim(&self) -> bool {
+        let state = self.state.load(Relaxed);
+        state & 1 == 0
+            && self
+                .state
+                .compare_exchange(state, BUSY, Acquire, Relaxed)
+                .is_ok()
+    }
+
     #[inline]
     fn fill(&self, new: New) -> Result<(), Errno> {
         let host = above_stdio(new.host)?;
@@ -186,7 +201,7 @@ impl Entry {
         self.host.store(host.into_raw_fd(), Relaxed);
         self.filetype.store(new.filetype, Relaxed);
         self.grant.store(new.grant, Relaxed);
-        self.state.store(OPEN, Relaxed);
+        self.state.store(OPEN, Release);
         Ok(())
     }
 }
@@ -310,7 +325,7 @@ fn free(mut fd: u32) -> Result<(u32, &'static Entry), Errno> {
     while fd < end
         && let Some(entry) = TABLE.get(fd as usize)
     {
-        if entry.state.load(Relaxed) != OPEN {
+        if entry.state.load(Relaxed) & 1 == 0 {
             return Ok((fd, entry));
         }
         fd += 1;
@@ -326,17 +341,28 @@ pub fn check_room() -> Result<(), Errno> {
 
 /// Puts `new` under the lowest free number.
 pub fn insert(new: New) -> Result<u32, Errno> {
-    let (fd, entry) = free(FIRST + FULL_BELOW.load(Relaxed))?;
-    entry.fill(new)?;
+    let fd = take(FIRST + FULL_BELOW.load(Relaxed), new)?;
     FULL_BELOW.store(fd + 1 - FIRST, Relaxed);
     Ok(fd)
 }
 
 /// Puts `new` under the lowest free number behind the first `skipped` ones.
 pub fn insert_behind(skipped: u32, new: New) -> Result<u32, Errno> {
-    let (fd, entry) = free(FIRST + skipped)?;
-    entry.fill(new)?;
-    Ok(fd)
+    take(FIRST + skipped, new)
+}
+
+/// Puts `new` under the lowest free number from `fd` on.
+#[inline]
+fn take(fd: u32, new: New) -> Result<u32, Errno> {
+    loop {
+        let (fd, entry) = free(fd)?;
+        if entry.claim() {
+            let filled = entry.fill(new);
+            return filled
+                .inspect_err(|_| entry.state.store(CLOSED, Relaxed))
+                .map(|()| fd);
+        }
+    }
 }
 
 /// Lets standard stream `fd` be `host` from the start, for all that the guest can see.
@@ -414,4 +440,25 @@ pub fn restrict(fd: u32, base: u64, inheriting: u64) -> Result<(), Errno> {
     entry.grant.store(descriptor.grant, Relaxed);
     entry.state.store(OPEN, Relaxed);
     Ok(())
+}
+
+/// What has become of `fd`: for `crate::shared_fds`, which has rules for several threads.
+pub(crate) fn state(fd: u32) -> Option<&'static AtomicU8> {
+    TABLE.get(fd as usize).map(|entry| &entry.state)
+}
+
+/// Gives `to`, which is busy, what is behind `from`, which is busy as well.
+pub(crate) fn overwrite(from: u32, to: u32) {
+    if let (Some(from), Some(to)) = (TABLE.get(from as usize), TABLE.get(to as usize)) {
+        to.base.store(from.base.load(Relaxed), Relaxed);
+        to.inheriting.store(from.inheriting.load(Relaxed), Relaxed);
+        to.host.store(from.host.load(Relaxed), Relaxed);
+        to.filetype.store(from.filetype.load(Relaxed), Relaxed);
+        to.grant.store(from.grant.load(Relaxed), Relaxed);
+    }
+}
+
+/// Lets [`insert`] look at every number again: with several threads nobody knows for sure which are full.
+pub(crate) fn search_from_the_start() {
+    FULL_BELOW.store(0, Relaxed);
 }

@@ -9,7 +9,8 @@
 //! # Safety
 //!
 //! A [`Memory`] made from a descriptor whose bytes below `len` are mapped, readable and writable stays
-//! so for the length of a host call: memories never shrink and never move. No Rust reference to guest
+//! so for the length of a host call: memories never shrink and never move. Where there are threads, others may write
+//! to a shared one at any time: that is why everything is read once. No Rust reference to guest
 //! memory outlives the statement that needs it, because the guest's iovecs may overlap one another.
 #![allow(
     unsafe_code,
@@ -179,7 +180,7 @@ impl Memory {
     /// # Safety
     ///
     /// `descriptor` is null, or it and the memory that it describes are valid during every call that
-    /// is made with the result, and nothing else accesses that memory meanwhile.
+    /// is made with the result, and nothing but other threads of the guest accesses that memory meanwhile.
     #[must_use]
     pub const unsafe fn new(descriptor: *const MemoryDescriptor) -> Self {
         Self(descriptor)
@@ -191,6 +192,8 @@ impl Memory {
             return Err(Errno::Fault);
         }
         // SAFETY: not null, hence valid by the contract of `new`.
+        // Another thread may be making the memory longer: either length will do. (A relaxed atomic load would be the
+        // same instruction, but in one of its own: ten bytes in each function.)
         let (base, size) = unsafe { ((*self.0).base, (*self.0).len) };
         match u64::from(pointer).checked_add(len) {
             Some(end) if end <= size => {

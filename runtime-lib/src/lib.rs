@@ -36,9 +36,12 @@ pub mod park;
 pub mod path;
 pub mod policy;
 pub mod program;
+pub mod shared_fds;
 pub mod signal;
 pub mod start;
 pub mod table;
+#[cfg(feature = "freestanding")]
+pub mod threads;
 pub mod trap;
 pub mod wasi;
 

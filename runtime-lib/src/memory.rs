@@ -6,7 +6,8 @@
 //!
 //! # Safety
 //! A memory's range belongs to it alone, which the address map of `elfin_abi::map` promises and
-//! `MAP_FIXED_NOREPLACE` checks. Descriptors are written by this file only, while no guest code runs.
+//! `MAP_FIXED_NOREPLACE` checks. Descriptors are written by this file only, while no guest code
+//! runs; that of a shared memory under a lock, and other threads look at no more of it than its length.
 #![allow(unsafe_code, reason = "maps memory at fixed addresses")]
 
 use crate::program::Program;

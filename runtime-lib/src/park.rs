@@ -227,11 +227,10 @@ pub extern "C" fn elfin_memory_notify(address: *const u32, count: u32) -> u32 {
     {
         let _held = queue.lock.acquire();
         let mut at = queue.first.load(Relaxed);
-        // SAFETY: under the lock linked records are alive, and so are those that were unlinked here, for their
-        // threads are not told yet.
-        while woken < count
-            && let Some(waiter) = unsafe { at.as_ref() }
-        {
+        while woken < count && !at.is_null() {
+            // SAFETY: under the lock linked records are alive, and so are those that were unlinked here, for their
+            // threads are not told yet.
+            let waiter = unsafe { &*at };
             let record = at;
             at = waiter.next.load(Relaxed);
             if waiter.address != address {

@@ -22,7 +22,8 @@ pub fn raise(trap: TrapCode, registers: &Registers) -> ! {
     end(begin(trap), registers)
 }
 
-fn begin(trap: TrapCode) -> Message {
+/// The first line's beginning.
+pub(crate) fn begin(trap: TrapCode) -> Message {
     let mut message = Message::new("elfin: trap: ");
     message.bytes(self::message(trap));
     message

@@ -60,7 +60,11 @@ fn every_symbol_of_the_contract_is_defined() {
             .collect();
         let host = HOST_FUNCTIONS
             .iter()
-            .map(|function| function.symbol)
+            .flat_map(|function| {
+                [Some(function.symbol), function.shared_symbol()]
+                    .into_iter()
+                    .flatten()
+            })
             .filter(|name| !name.is_empty());
         let missing: Vec<_> = host
             .chain(Libcall::ALL.iter().map(|libcall| libcall.symbol()))

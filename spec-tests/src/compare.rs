@@ -12,7 +12,7 @@ use elfin_abi::trap::TrapCode;
 use elfin_compiler::canonical::{self, Types};
 use elfin_compiler::module::{RefType, ValType};
 use elfin_compiler::objects::object_types;
-use elfin_compiler::program::Program;
+use elfin_compiler::program::{Action, ActionKind, Program};
 use std::collections::BTreeMap;
 
 /// Fills in the outcomes of the directives that have an expectation.
@@ -28,19 +28,24 @@ pub fn compare(
     });
     let actions = program.script.as_deref().unwrap_or_default();
     let mut failure = run.failure;
-    for (action, (id, _)) in actions.iter().zip(&run.lines) {
-        if action.id != *id {
-            failure.get_or_insert_with(|| format!("it reported {id} in place of {}", action.id));
+    let has_threads = actions
+        .iter()
+        .any(|action| matches!(action.kind, ActionKind::Thread { .. }));
+    let mut left: BTreeMap<u32, &Action> = actions.iter().map(|a| (a.id, a)).collect();
+    for (position, (id, printed)) in run.lines.iter().enumerate() {
+        // Threads report when they please; else the order is that of the script.
+        let next = actions.get(position).map(|action| action.id);
+        if !has_threads && next != Some(*id) {
+            failure.get_or_insert_with(|| match next {
+                Some(next) => format!("it reported {id} in place of {next}"),
+                None => "it reported more than it was to do".to_owned(),
+            });
             break;
         }
-    }
-    if run.lines.len() > actions.len() {
-        failure.get_or_insert_with(|| "it reported more than it was to do".to_owned());
-    }
-    for (action, (id, printed)) in actions.iter().zip(&run.lines) {
-        if action.id != *id {
+        let Some(action) = left.remove(id) else {
+            failure.get_or_insert_with(|| format!("it reported {id}, twice or unasked"));
             break;
-        }
+        };
         if let Some(expectation) = expected.get(id) {
             let types = program.action_results(action);
             outcomes[*id as usize] =

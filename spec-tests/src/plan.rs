@@ -157,13 +157,13 @@ pub fn plan<'m>(
         definitions: HashMap::new(),
         last_definition: None,
         registered: HashMap::new(),
+        threads: HashMap::new(),
         expected: BTreeMap::new(),
+        decided: Vec::new(),
     };
     planner.add_spectest();
-    let decided = (0..)
-        .zip(directives)
-        .map(|(id, directive)| planner.directive(id, &directive.kind))
-        .collect();
+    planner.run(directives);
+    let decided = planner.decided;
     Planned {
         program: planner.linker.finish(),
         expected: planner.expected,
@@ -180,10 +180,80 @@ struct Planner<'m> {
     last_definition: Option<u32>,
     /// What cannot be imported although it was registered, and why.
     registered: HashMap<String, Slot<InstanceId>>,
+    /// Numbers of threads by name.
+    threads: HashMap<String, Slot<u32>>,
     expected: BTreeMap<u32, Expectation>,
+    /// What the directives so far came to: the number of them is the id of the next.
+    decided: Vec<Option<Outcome>>,
 }
 
 impl<'m> Planner<'m> {
+    /// Plans directives, those of a thread right behind the one that starts it.
+    fn run(&mut self, mut directives: &[Directive]) {
+        while let Some((directive, rest)) = directives.split_first() {
+            directives = rest;
+            let id = self.decided.len() as u32;
+            if let Kind::Thread {
+                name,
+                shared,
+                directives: count,
+            } = &directive.kind
+            {
+                let (own, rest) = rest.split_at(*count as usize);
+                directives = rest;
+                self.thread(id, name, shared.as_deref(), own);
+            } else {
+                let outcome = self.directive(id, &directive.kind);
+                self.decided.push(outcome);
+            }
+        }
+    }
+
+    /// A thread sees the instance that is shared with it, `spectest`, and what it makes itself; nobody else sees that.
+    fn thread(&mut self, id: u32, name: &str, shared: Option<&str>, directives: &[Directive]) {
+        let shared_slot = shared.map(|name| self.slot(Some(name)));
+        let thread = match self.linker.begin_thread(id, &["spectest"]) {
+            Ok(thread) => thread,
+            Err(error) => {
+                let outcome = refused(&error);
+                self.threads.insert(name.to_owned(), Err(outcome.clone()));
+                self.decided
+                    .extend((0..=directives.len()).map(|_| Some(outcome.clone())));
+                return;
+            }
+        };
+        self.expected.insert(id, Expectation::Done);
+        self.decided.push(None);
+        let number = thread.number;
+        let none = Err(Outcome::Failed("there is no instance yet".to_owned()));
+        let outside = (
+            std::mem::take(&mut self.instances),
+            std::mem::replace(&mut self.last_instance, none),
+            std::mem::take(&mut self.definitions),
+            self.last_definition.take(),
+            std::mem::take(&mut self.registered),
+            std::mem::take(&mut self.threads),
+        );
+        if let Some(spectest) = outside.4.get("spectest") {
+            self.registered
+                .insert("spectest".to_owned(), spectest.clone());
+        }
+        if let (Some(shared), Some(slot)) = (shared, shared_slot) {
+            self.instances.insert(shared.to_owned(), slot);
+        }
+        self.run(directives);
+        (
+            self.instances,
+            self.last_instance,
+            self.definitions,
+            self.last_definition,
+            self.registered,
+            self.threads,
+        ) = outside;
+        self.linker.end_thread(thread);
+        self.threads.insert(name.to_owned(), Ok(number));
+    }
+
     /// The instance that scripts import from has an action as well; its id is that of no directive.
     fn add_spectest(&mut self) {
         let slot = match &self.modules.spectest {
@@ -250,6 +320,18 @@ impl<'m> Planner<'m> {
             Kind::Unlinkable(_, message) => self.unlinkable(id, message),
             Kind::Invalid(_) => Some(self.refused_module(id, "invalid")),
             Kind::Malformed(_) => Some(self.refused_module(id, "malformed")),
+            Kind::Wait(name) => match self.threads.get(name).cloned() {
+                Some(Ok(number)) => {
+                    self.linker.wait(id, number);
+                    self.expected.insert(id, Expectation::Done);
+                    None
+                }
+                Some(Err(outcome)) => Some(outcome),
+                None => Some(Outcome::Failed(format!("there is no thread ${name}"))),
+            },
+            Kind::Thread { .. } => {
+                unreachable!("`run` takes threads apart")
+            }
             Kind::Needs(feature) => Some(Outcome::Skipped((*feature).to_owned())),
         }
     }

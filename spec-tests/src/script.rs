@@ -63,6 +63,17 @@ pub enum Kind {
     Invalid(Source),
     /// A module can't be read at all.
     Malformed(Source),
+    /// A thread is started; the next directives are what it does.
+    Thread {
+        /// Its name in the script.
+        name: String,
+        /// The instance of the script that it sees.
+        shared: Option<String>,
+        /// How many directives are its own, those of threads that it starts included.
+        directives: u32,
+    },
+    /// The script, or a thread, waits until a thread has done what it does.
+    Wait(String),
     /// What needs a feature of scripts that is not there.
     Needs(&'static str),
 }
@@ -172,8 +183,32 @@ pub fn parse(text: &str) -> Result<Vec<Directive>, String> {
     lexer.allow_confusing_unicode(true);
     let buffer = ParseBuffer::new_with_lexer(lexer).map_err(|e| e.to_string())?;
     let script: Wast<'_> = parser::parse(&buffer).map_err(|e| e.to_string())?;
-    let directives = script.directives.into_iter();
-    Ok(directives.map(|d| directive(d, text)).collect())
+    let mut directives = Vec::new();
+    append(script.directives, text, &mut directives);
+    Ok(directives)
+}
+
+/// Appends directives; behind one that starts a thread, those of the thread.
+fn append(from: Vec<WastDirective<'_>>, text: &str, to: &mut Vec<Directive>) {
+    for directive in from {
+        let WastDirective::Thread(thread) = directive else {
+            to.push(self::directive(directive, text));
+            continue;
+        };
+        let position = to.len();
+        let name = thread.name.name().to_owned();
+        to.push(Directive {
+            line: thread.span.linecol_in(text).0 + 1,
+            what: format!("thread ${name}"),
+            kind: Kind::Needs("threads"),
+        });
+        append(thread.directives, text, to);
+        to[position].kind = Kind::Thread {
+            name,
+            shared: owned(thread.shared_module),
+            directives: (to.len() - position - 1) as u32,
+        };
+    }
 }
 
 fn directive(directive: WastDirective<'_>, text: &str) -> Directive {
@@ -258,8 +293,12 @@ fn directive(directive: WastDirective<'_>, text: &str) -> Directive {
             "assert_suspension".to_owned(),
             Kind::Needs("stack-switching"),
         ),
+        // `append` takes threads apart.
         WastDirective::Thread(_) => ("thread".to_owned(), Kind::Needs("threads")),
-        WastDirective::Wait { .. } => ("wait".to_owned(), Kind::Needs("threads")),
+        WastDirective::Wait { thread, .. } => (
+            format!("wait ${}", thread.name()),
+            Kind::Wait(thread.name().to_owned()),
+        ),
     };
     Directive { line, what, kind }
 }

@@ -108,6 +108,34 @@ const WRONG: &str = r#"
 (invoke "id" (i32.const 1)) ;; wrong
 (register "N" $N) ;; wrong
 (module (memory 1) (data (i32.const 65536) "x")) ;; wrong
+(module $Shared (memory (export "memory") 1 1 shared)
+  (func (export "get") (result i32) (i32.atomic.load (i32.const 0))))
+(register "shared")
+(wait $T) ;; wrong
+(thread $T (shared (module $Shared))
+  (module $Mine (func (export "f") (result i32) (i32.const 5)))
+  (assert_return (invoke "f") (i32.const 6)) ;; wrong
+  (assert_return (invoke "f") (i32.const 5))
+  (assert_return (invoke $Shared "get") (i32.const 0))
+  (module (memory (import "shared" "memory") 1 1 shared)) ;; wrong
+  (register "shared" $Shared)
+  (module (memory (import "shared" "memory") 1 1 shared)
+    (func (export "set") (i32.atomic.store (i32.const 0) (i32.const 9)))
+    (func (export "trap") unreachable)
+    (func $deep (export "deep") (call $deep)))
+  (invoke "trap") ;; wrong
+  (assert_trap (invoke "trap") "integer overflow") ;; wrong
+  (assert_exhaustion (invoke "deep") "call stack exhausted")
+  (assert_exhaustion (invoke "trap") "call stack exhausted") ;; wrong
+  (thread $Inner (assert_return (invoke $Mine "f") (i32.const 5))) ;; wrong
+  (wait $Inner)
+  (invoke "set")
+)
+(wait $T)
+(wait $Inner) ;; wrong
+(assert_return (invoke $Shared "get") (i32.const 9))
+(assert_return (invoke $Shared "get") (i32.const 0)) ;; wrong
+(invoke $Mine "f") ;; wrong
 (module $M (func (export "last") (result i32) (i32.const 1)))
 (assert_return (invoke $M "last") (i32.const 1))
 "#;
@@ -131,7 +159,7 @@ fn a_script_that_is_none_fails() {
 #[test]
 fn what_is_not_supported_is_skipped_with_all_that_needs_it() {
     let text = r#"
-(module $later (memory 1 1 shared) (func (export "f") (result i32) (i32.const 0)))
+(component $later)
 (register "later" $later)
 (invoke "f")
 (module (import "later" "f" (func (result i32))))
@@ -143,7 +171,7 @@ fn what_is_not_supported_is_skipped_with_all_that_needs_it() {
     for result in report.results {
         assert_eq!(
             result.outcome,
-            Outcome::Skipped("threads".to_owned()),
+            Outcome::Skipped("component-model".to_owned()),
             "line {}",
             result.line
         );

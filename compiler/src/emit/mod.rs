@@ -8,6 +8,7 @@
 mod heap;
 mod records;
 mod state;
+mod threads;
 mod unwind;
 
 use crate::codegen::{CompiledFunction, Target, function_name};
@@ -53,6 +54,7 @@ pub fn emit(
     if env.usage.throws {
         emitter.unwind(functions, &text)?;
     }
+    emitter.threads()?;
     emitter.relocate(functions, &text)?;
 
     let layout = env.layout;
@@ -110,6 +112,8 @@ struct Emitter<'p> {
     object: Object<'static>,
     symbols: HashMap<Symbol, SymbolId>,
     rodata: SectionId,
+    /// Bytes of what a thread's own state begins with.
+    template_len: u64,
 }
 
 /// Bytes of a record under construction, with the addresses to be filled in.
@@ -161,6 +165,7 @@ impl<'p> Emitter<'p> {
             object,
             symbols: HashMap::new(),
             rodata,
+            template_len: 0,
         }
     }
 
@@ -212,11 +217,15 @@ impl<'p> Emitter<'p> {
             return *id;
         }
         let (name, section, value) = match symbol {
-            Symbol::Host(index) => (
-                host::HOST_FUNCTIONS[index as usize].linked_symbol(&self.env.grants),
-                SymbolSection::Undefined,
-                0,
-            ),
+            Symbol::Host(index) => {
+                let function = &host::HOST_FUNCTIONS[index as usize];
+                let shared = self.env.program.has_threads();
+                let name = match function.shared_symbol() {
+                    Some(symbol) if shared => symbol,
+                    _ => function.linked_symbol(&self.env.grants),
+                };
+                (name, SymbolSection::Undefined, 0)
+            }
             Symbol::Libcall(index) => (
                 Symbol::as_libcall(index).symbol(),
                 SymbolSection::Undefined,

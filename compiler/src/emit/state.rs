@@ -7,11 +7,11 @@ use super::{Emitter, Record};
 use crate::error::Result;
 use crate::fold::{Applied, Folded, is_computed};
 use crate::layout::{Entries, GlobalPlace};
-use crate::program::{Callee, Constant, DataId, ElementId, UnknownId, evaluate};
+use crate::program::{ActionKind, Callee, Constant, DataId, ElementId, UnknownId, evaluate};
 use crate::symbol::Symbol;
 use crate::translate::reference_symbol;
 use elfin_abi::state::{FuncRef, SegmentDescriptor};
-use elfin_abi::symbol;
+use elfin_abi::{script, symbol};
 use object::SectionKind;
 use object::write::{SectionId, SymbolId};
 
@@ -101,9 +101,22 @@ impl Emitter<'_> {
         if let Some(actions) = &program.script {
             let mut records = Record::default();
             for (index, action) in (0..).zip(actions) {
-                records.address(self.symbols[&Symbol::Action(index)], 0);
+                let results = match action.kind {
+                    ActionKind::Thread { number, actions } => {
+                        records.word(actions.into());
+                        script::THREAD | number
+                    }
+                    ActionKind::Wait(number) => {
+                        records.word(0);
+                        script::WAIT | number
+                    }
+                    _ => {
+                        records.address(self.symbols[&Symbol::Action(index)], 0);
+                        program.action_results(action).len() as u32
+                    }
+                };
                 records.half(action.id);
-                records.half(program.action_results(action).len() as u32);
+                records.half(results);
             }
             let at = self.append_record(&records, 8)?;
             let symbol = self.local("elfin_actions", self.rodata, at);
@@ -218,6 +231,7 @@ impl Emitter<'_> {
                 }
             }
         }
+        self.template(&block, &descriptors)?;
         let end = descriptors
             .iter()
             .map(|(at, _)| u64::from(at + SegmentDescriptor::SIZE))
@@ -245,9 +259,9 @@ fn function_constant(constant: Constant) -> Option<Callee> {
 }
 
 /// The state block under construction.
-struct StateBlock {
-    bytes: Vec<u8>,
-    references: Vec<(u32, Callee)>,
+pub(super) struct StateBlock {
+    pub(super) bytes: Vec<u8>,
+    pub(super) references: Vec<(u32, Callee)>,
 }
 
 impl StateBlock {

@@ -90,6 +90,12 @@ impl<'m> Linker<'m, '_> {
                 return Ok(Resolved::Function(Callee::Unknown(id)));
             }
         }
+        if let Some(resolved) = self.provide_memory(instance, import)? {
+            if let Some(why) = self.mismatch(instance, import.item, &resolved) {
+                return Err(error(format!("incompatible import type: {what}: {why}")));
+            }
+            return Ok(resolved);
+        }
         let hint = match import.item {
             Item::Function(_) => {
                 "; provide it with --link NAME=FILE, or build with --unknown-imports trap to trap when it is called"

@@ -2,10 +2,11 @@
 //!
 //! In: validated modules, in the order of instantiation, and what import module names lead to at each point.
 //! Out: instances whose index spaces lead to program-wide entities. Rooms: `matching` decides what an import
-//! leads to and whether it fits, `entry` what runs at last.
+//! leads to and whether it fits, `entry` what runs at last, `threads` what threads run and share.
 
 mod entry;
 mod matching;
+mod threads;
 
 use crate::canonical::{self, Canonical, TooMany};
 use crate::error::{Error, Printable, Result};
@@ -16,6 +17,7 @@ use elfin_abi::host::{self, HostFunction};
 use std::collections::HashMap;
 
 pub use matching::describe;
+pub use threads::ScriptThread;
 
 /// Most entries of all tables of a program together.
 pub const MAX_TABLE_ENTRIES: u64 = 1 << 30;
@@ -31,6 +33,7 @@ pub fn link<'m>(modules: &'m [Module<'m>], options: &Options) -> Result<Program<
         linker.register(&module.name, id);
     }
     linker.choose_entry()?;
+    linker.choose_thread_start()?;
     Ok(linker.program)
 }
 
@@ -42,6 +45,8 @@ pub struct Linker<'m, 'o> {
     host_ids: HashMap<(&'static str, &'static str), usize>,
     /// What import module names lead to now.
     names: HashMap<String, InstanceId>,
+    /// Memories that elfin itself provides, by import names.
+    provided: HashMap<(&'m str, &'m str), MemoryId>,
     options: &'o Options,
 }
 
@@ -182,6 +187,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 .map(|(i, f)| ((f.module, f.name), i))
                 .collect(),
             names: HashMap::new(),
+            provided: HashMap::new(),
             options,
         }
     }
@@ -259,18 +265,7 @@ impl<'m, 'o> Linker<'m, 'o> {
             place: module.place(),
         };
         for ty in &module.memories[module.imported_memories as usize..] {
-            let (initial, maximum) = self.memory_limits(ty);
-            if initial > maximum {
-                let why = match self.options.max_memory {
-                    Some(allowed) if allowed < initial => {
-                        format!("more than --max-memory allows ({allowed})")
-                    }
-                    _ => format!("the most is {maximum}"),
-                };
-                return Err(limit(format!(
-                    "a linear memory starts with {initial} bytes, {why}"
-                )));
-            }
+            self.check_memory(module, ty)?;
         }
         let entries: u64 = self
             .program
@@ -291,6 +286,23 @@ impl<'m, 'o> Linker<'m, 'o> {
         Ok(())
     }
 
+    fn check_memory(&self, module: &Module<'_>, ty: &crate::module::MemoryType) -> Result<()> {
+        let (initial, maximum) = self.memory_limits(ty);
+        if initial <= maximum {
+            return Ok(());
+        }
+        let why = match self.options.max_memory {
+            Some(allowed) if allowed < initial => {
+                format!("more than --max-memory allows ({allowed})")
+            }
+            _ => format!("the most is {maximum}"),
+        };
+        Err(Error::LimitExceeded {
+            message: format!("a linear memory starts with {initial} bytes, {why}"),
+            place: module.place(),
+        })
+    }
+
     /// Initial and largest length of a memory in bytes.
     fn memory_limits(&self, ty: &crate::module::MemoryType) -> (u64, u64) {
         let page = 1 << ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2);
@@ -304,6 +316,21 @@ impl<'m, 'o> Linker<'m, 'o> {
         let allowed = self.options.max_memory.unwrap_or(u64::MAX);
         let most = declared.min(allowed).min(addressable) / page * page;
         (ty.initial.saturating_mul(page), most)
+    }
+
+    fn define_memory(&mut self, instance: InstanceId, ty: &crate::module::MemoryType) -> MemoryId {
+        let (initial, maximum) = self.memory_limits(ty);
+        let id = MemoryId(self.program.memories.len() as u32);
+        self.program.memories.push(Memory {
+            initial,
+            maximum,
+            declared_maximum: ty.maximum,
+            is_64: ty.memory64,
+            page_log2: ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2),
+            shared: ty.shared,
+            instance,
+        });
+        id
     }
 
     fn define(&mut self, id: InstanceId, instance: &mut Instance<'m>) -> Result<()> {
@@ -326,19 +353,8 @@ impl<'m, 'o> Linker<'m, 'o> {
             });
         }
         for ty in &module.memories[module.imported_memories as usize..] {
-            let (initial, maximum) = self.memory_limits(ty);
-            instance
-                .memories
-                .push(MemoryId(self.program.memories.len() as u32));
-            self.program.memories.push(Memory {
-                initial,
-                maximum,
-                declared_maximum: ty.maximum,
-                is_64: ty.memory64,
-                page_log2: ty.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2),
-                shared: ty.shared,
-                instance: id,
-            });
+            let memory = self.define_memory(id, ty);
+            instance.memories.push(memory);
         }
         for (index, ty) in (0..).zip(&module.tags).skip(module.imported_tags as usize) {
             instance.tags.push(TagId(self.program.tags.len() as u32));

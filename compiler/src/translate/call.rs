@@ -32,6 +32,10 @@ impl Translator<'_, '_> {
     /// Calls what a function index leads to.
     pub(super) fn call_function(&mut self, callee: Callee, args: &[Value]) -> Vec<Value> {
         match callee {
+            Callee::Host(id) if self.holds_descriptors(id) => {
+                let ty = self.env.program.host_functions[id.index()].ty;
+                self.call_direct(Symbol::HostGlue(id), ty, args)
+            }
             Callee::Host(id) => self.call_host(id, args),
             Callee::Defined(id) => {
                 let ty = self.env.program.functions[id.index()].ty;
@@ -67,7 +71,7 @@ impl Translator<'_, '_> {
         let params = self.env.program.ty(ty).params().len();
         let args = self.pop_n(params);
         if let Callee::Host(id) = callee {
-            let results = self.call_host(id, &args);
+            let results = self.call_function(Callee::Host(id), &args);
             if self.reachable {
                 self.builder.ins().return_(&results);
             }
@@ -293,6 +297,8 @@ fn libcall_signature(libcall: Libcall) -> Signature {
         Libcall::MemoryWait32 => (&[I64, I32, I64], &[I32]),
         Libcall::MemoryWait64 => (&[I64, I64, I64], &[I32]),
         Libcall::MemoryNotify => (&[I64, I32], &[I32]),
+        Libcall::HoldDescriptors => (&[I32, I32], &[I32]),
+        Libcall::ReleaseDescriptors => (&[I32, I32], &[]),
         Libcall::TableGrow => (&[I64, I64, I64], &[I64]),
         Libcall::TableFill | Libcall::Memmove => (&[I64, I64, I64], &[]),
         Libcall::Memset => (&[I64, I32, I64], &[]),

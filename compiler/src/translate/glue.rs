@@ -127,6 +127,9 @@ pub fn action_glue(
             t.stack.extend(values);
         }
         ActionKind::Get(id) => t.push_global(*id),
+        ActionKind::Thread { .. } | ActionKind::Wait(_) => {
+            unreachable!("codegen: the driver's own actions have no function")
+        }
     }
     if t.reachable {
         let types = env.program.action_results(action);
@@ -195,7 +198,7 @@ impl Translator<'_, '_> {
         }
     }
 
-    fn fill_table(&mut self, table: usize, callee: Callee, entries: u64) {
+    pub(super) fn fill_table(&mut self, table: usize, callee: Callee, entries: u64) {
         let base = match self.env.layout.tables[table].entries {
             Entries::State(offset) => self.state_address(offset),
             Entries::Reserved(address) => self.iconst64(address),
@@ -206,7 +209,7 @@ impl Translator<'_, '_> {
         self.call_libcall(Libcall::TableFill, &[base, value, entries]);
     }
 
-    fn step(&mut self, folded: &Folded, step: Step) {
+    pub(super) fn step(&mut self, folded: &Folded, step: Step) {
         let program = self.env.program;
         match step {
             Step::Trap(code) => self.trap(code),
@@ -379,7 +382,11 @@ pub fn host_glue(
     func.signature = env.signature(env.program.host_functions[id.index()].ty);
     let mut t = Translator::new(env, InstanceId(0), FunctionBuilder::new(func, context));
     let params = t.enter();
-    let results = t.call_host(id, &params);
+    let results = if t.holds_descriptors(id) {
+        t.call_holding(id, &params)
+    } else {
+        t.call_host(id, &params)
+    };
     if t.reachable {
         t.builder.ins().return_(&results);
     }

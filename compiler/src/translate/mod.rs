@@ -22,6 +22,7 @@ mod simd;
 mod stack;
 mod state;
 mod table;
+mod thread;
 
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
@@ -44,6 +45,7 @@ use std::collections::HashMap;
 pub use glue::{action_glue, host_glue, main_function, unknown_glue};
 pub(crate) use reference::reference_symbol;
 pub(crate) use simd::find_vector;
+pub use thread::thread_function;
 
 /// What every translation reads.
 #[derive(Clone, Copy, Debug)]

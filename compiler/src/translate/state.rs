@@ -18,12 +18,19 @@ pub(super) enum Access {
 }
 
 impl Translator<'_, '_> {
+    /// Whether what is at `offset` may be elsewhere for others who run the same code.
+    fn is_private(&self, offset: u32) -> bool {
+        u64::from(offset) < self.env.layout.private_size
+    }
+
     /// A base and an immediate offset that together address `offset` in the state block.
     pub(super) fn state(&mut self, offset: u32) -> (Value, i32) {
         match self.context {
-            Some(context) => (context, offset.cast_signed()),
-            None => {
-                debug_assert_eq!(self.env.layout.addressing, Addressing::Fixed);
+            Some(context) if self.is_private(offset) => (context, offset.cast_signed()),
+            _ => {
+                debug_assert!(
+                    self.env.layout.addressing == Addressing::Fixed || self.env.layout.has_threads
+                );
                 // One base for the whole block, so that it is shared; the rest rides in the access.
                 let base = self.iconst64(map::STATE_BASE);
                 (
@@ -37,8 +44,10 @@ impl Translator<'_, '_> {
     /// The address of `offset` in the state block as one value.
     pub(super) fn state_address(&mut self, offset: u32) -> Value {
         match self.context {
-            Some(context) => self.builder.ins().iadd_imm_u(context, i64::from(offset)),
-            None => self.iconst64(self.env.layout.state() + u64::from(offset)),
+            Some(context) if self.is_private(offset) => {
+                self.builder.ins().iadd_imm_u(context, i64::from(offset))
+            }
+            _ => self.iconst64(self.env.layout.state() + u64::from(offset)),
         }
     }
 

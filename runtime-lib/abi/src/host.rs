@@ -58,6 +58,8 @@ pub enum Setup {
     Sockets,
     /// Exceptions have a place to be; for programs that throw.
     Exceptions,
+    /// The program can start threads.
+    Threads,
 }
 
 impl Setup {
@@ -70,6 +72,7 @@ impl Setup {
         Setup::Directories,
         Setup::Sockets,
         Setup::Exceptions,
+        Setup::Threads,
     ];
 
     /// Whether a program runs this step. `used`: one of its host functions names it in
@@ -83,7 +86,7 @@ impl Setup {
             Setup::Limits => grants.max_open_files,
             Setup::Directories => used && grants.directories,
             Setup::Sockets => grants.sockets,
-            Setup::Exceptions => used,
+            Setup::Exceptions | Setup::Threads => used,
         }
     }
 
@@ -98,6 +101,7 @@ impl Setup {
             Setup::Directories => "elfin_setup_directories",
             Setup::Sockets => "elfin_setup_sockets",
             Setup::Exceptions => "elfin_setup_exceptions",
+            Setup::Threads => "elfin_setup_threads",
         }
     }
 }
@@ -153,6 +157,60 @@ const PREVIEW1: &str = "wasi_snapshot_preview1";
 const NONE: &[Setup] = &[];
 const VARIABLES: &[Setup] = &[Setup::Deny];
 const FILES: &[Setup] = &[Setup::Deny, Setup::Descriptors, Setup::Directories];
+
+/// wasi-threads: starts a thread with an argument; its number, or something negative.
+const THREAD_SPAWN: HostFunction = HostFunction {
+    module: "wasi",
+    name: "thread-spawn",
+    symbol: "elfin_wasi_thread_spawn",
+    params: &[I32],
+    results: &[I32],
+    setup: &[Setup::Threads],
+    noreturn: false,
+};
+
+/// Export that a program which imports `wasi.thread-spawn` must have: `(func (param i32 i32))`, called in each
+/// thread with its number and its argument.
+pub const THREAD_START: &str = "wasi_thread_start";
+
+impl HostFunction {
+    /// It is the import that makes a program one with threads.
+    #[must_use]
+    pub fn starts_threads(&self) -> bool {
+        self.setup.contains(&Setup::Threads)
+    }
+
+    /// Positions of the parameters that are descriptors of the guest, for what must hold them while it runs in a
+    /// program with threads.
+    #[must_use]
+    pub fn descriptors(&self) -> &'static [usize] {
+        match self.name {
+            // These change entries, and have forms of their own; a wait holds nothing.
+            "fd_close" | "fd_renumber" | "fd_fdstat_set_rights" | "poll_oneoff" => &[],
+            "path_link" => &[0, 4],
+            "path_rename" => &[0, 3],
+            "path_symlink" => &[2],
+            name if ["fd_", "path_", "sock_"]
+                .iter()
+                .any(|family| name.starts_with(family)) =>
+            {
+                &[0]
+            }
+            _ => &[],
+        }
+    }
+
+    /// The symbol that a program with threads is linked with, if it is another.
+    #[must_use]
+    pub fn shared_symbol(&self) -> Option<&'static str> {
+        match self.name {
+            "fd_close" => Some("elfin_shared_fd_close"),
+            "fd_renumber" => Some("elfin_shared_fd_renumber"),
+            "fd_fdstat_set_rights" => Some("elfin_shared_fd_fdstat_set_rights"),
+            _ => None,
+        }
+    }
+}
 
 macro_rules! preview1 {
     ($($name:ident($($param:expr),*) $(-> $result:expr)?, $setup:expr;)*) => {
@@ -273,11 +331,11 @@ const fn is_unstable(function: &HostFunction) -> bool {
     true
 }
 
-const COUNT: usize = 2 * PREVIEW1_FUNCTIONS.len() - NOT_UNSTABLE.len();
+const COUNT: usize = 2 * PREVIEW1_FUNCTIONS.len() - NOT_UNSTABLE.len() + 1;
 
-/// Preview 1, then its older names.
+/// Preview 1, then its older names, then what starts threads.
 const fn all_functions() -> [HostFunction; COUNT] {
-    let mut all = [PREVIEW1_FUNCTIONS[0]; COUNT];
+    let mut all = [THREAD_SPAWN; COUNT];
     let (mut from, mut to) = (0, PREVIEW1_FUNCTIONS.len());
     while from < PREVIEW1_FUNCTIONS.len() {
         let function = PREVIEW1_FUNCTIONS[from];
@@ -330,6 +388,11 @@ libcalls! {
     MemoryWait64 = "elfin_memory_wait64";
     /// `(address: *const u32, count: u32) -> u32`: `memory.atomic.notify` likewise: how many it woke.
     MemoryNotify = "elfin_memory_notify";
+    /// `(fd: u32, other: u32) -> i32`: holds descriptors that a host function is about to use, for programs with
+    /// threads; an errno, and then nothing is held.
+    HoldDescriptors = "elfin_hold_descriptors";
+    /// `(fd: u32, other: u32)`: ends that.
+    ReleaseDescriptors = "elfin_release_descriptors";
     /// `(table: *mut TableDescriptor, entries: u64, value: u64) -> u64`: old length, or `u64::MAX`.
     TableGrow = "elfin_table_grow";
     /// `(to: *mut u64, value: u64, entries: u64)`: checked by the caller.

@@ -19,4 +19,5 @@ pub mod program;
 pub mod script;
 pub mod state;
 pub mod symbol;
+pub mod threads;
 pub mod trap;

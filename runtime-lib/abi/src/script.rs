@@ -24,6 +24,16 @@ impl Action {
     pub const SIZE: u32 = size_of::<Self>() as u32;
 }
 
+/// Set in [`Action::results`]: the action starts a thread whose actions are the [`Action::code`] ones behind it, which
+/// the thread that starts it passes over. The low bits are the thread's number, below [`MAX_THREADS`].
+pub const THREAD: u32 = 1 << 31;
+
+/// Set in [`Action::results`]: the action waits until a thread is done. The low bits are the thread's number.
+pub const WAIT: u32 = 1 << 30;
+
+/// Most threads of a script.
+pub const MAX_THREADS: u32 = 64;
+
 /// Size of a result slot in bytes.
 pub const SLOT: u32 = 16;
 

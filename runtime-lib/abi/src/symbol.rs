@@ -18,6 +18,9 @@ pub const UNWIND: &str = "elfin_unwind";
 /// What the program's traps are called (see [`crate::trap::Messages`]), defined by the program.
 pub const TRAP_MESSAGES: &str = "elfin_trap_messages";
 
+/// The [`crate::threads::ThreadsHeader`], defined by a program that can start threads.
+pub const THREADS: &str = "elfin_threads";
+
 /// The sealed policy block (see [`crate::policy`]), defined by whoever calls the linker.
 pub const POLICY: &str = "elfin_policy";
 

@@ -9,7 +9,7 @@
 use super::Registers;
 use core::arch::{asm, naked_asm};
 use core::ffi::c_void;
-use linux_raw_sys::general::{SIGILL, SIGSEGV};
+use linux_raw_sys::general::{__NR_clone, __NR_exit, __NR_munmap, SIGILL, SIGSEGV};
 
 /// Signals by which a trap shows itself: `udf` gives SIGILL; divisions are checked by code.
 pub static TRAP_SIGNALS: [u8; 2] = [SIGSEGV as u8, SIGILL as u8];
@@ -94,6 +94,56 @@ pub unsafe fn syscall5(number: u32, a: usize, b: usize, c: usize, d: usize, e: u
         );
     }
     result
+}
+
+/// Makes a thread that calls `run(record)` on the stack that ends at `stack_top`; `tid` is set to its number as long
+/// as it lives. The result is that of `clone`.
+///
+/// # Safety
+/// The stack is mapped and nobody else's; `flags` are those of a thread, with `CLONE_PARENT_SETTID` and
+/// `CLONE_CHILD_CLEARTID`.
+#[unsafe(naked)]
+pub unsafe extern "C" fn clone_thread(
+    flags: u32,
+    stack_top: u64,
+    tid: *mut u32,
+    run: unsafe extern "C" fn(*mut c_void) -> !,
+    record: *mut c_void,
+) -> isize {
+    naked_asm!(
+        "stp x3, x4, [x1, #-16]!",
+        "mov x4, x2",     // cleared when it ends; x2 itself is set
+        "mov x3, xzr",
+        "mov w8, #{clone}",
+        "svc #0",
+        "cbz x0, 2f",
+        "ret",
+        "2:",
+        "ldp x9, x0, [sp], #16",
+        "mov x29, xzr",   // the outermost frame
+        "mov x30, xzr",
+        "blr x9",
+        "udf #0",
+        clone = const __NR_clone,
+    )
+}
+
+/// Ends the calling thread, and takes away the memory that it stands on.
+///
+/// # Safety
+/// `len` bytes at `start` are the thread's own; nobody uses them any more.
+#[unsafe(naked)]
+pub unsafe extern "C" fn exit_thread(start: u64, len: u64) -> ! {
+    naked_asm!(
+        "mov w8, #{munmap}",
+        "svc #0",
+        "mov w0, wzr",
+        "mov w8, #{exit}",
+        "svc #0",
+        "udf #0",
+        munmap = const __NR_munmap,
+        exit = const __NR_exit,
+    )
 }
 
 /// The kernel's `struct sigaction`.

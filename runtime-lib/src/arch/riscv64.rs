@@ -12,7 +12,7 @@
 use super::Registers;
 use core::arch::{asm, naked_asm};
 use core::ffi::c_void;
-use linux_raw_sys::general::{SIGILL, SIGSEGV};
+use linux_raw_sys::general::{__NR_clone, __NR_exit, __NR_munmap, SIGILL, SIGSEGV};
 
 /// Signals by which a trap shows itself: an all-zero instruction gives SIGILL; divisions are checked by
 /// code.
@@ -99,6 +99,60 @@ pub unsafe fn syscall5(number: u32, a: usize, b: usize, c: usize, d: usize, e: u
         );
     }
     result
+}
+
+/// Makes a thread that calls `run(record)` on the stack that ends at `stack_top`; `tid` is set to its number as long
+/// as it lives. The result is that of `clone`.
+///
+/// # Safety
+/// The stack is mapped and nobody else's; `flags` are those of a thread, with `CLONE_PARENT_SETTID` and
+/// `CLONE_CHILD_CLEARTID`.
+#[unsafe(naked)]
+pub unsafe extern "C" fn clone_thread(
+    flags: u32,
+    stack_top: u64,
+    tid: *mut u32,
+    run: unsafe extern "C" fn(*mut c_void) -> !,
+    record: *mut c_void,
+) -> isize {
+    naked_asm!(
+        "addi a1, a1, -16",
+        "sd a3, 0(a1)",
+        "sd a4, 8(a1)",
+        "mv a4, a2",      // cleared when it ends; a2 itself is set
+        "li a3, 0",
+        "li a7, {clone}",
+        "ecall",
+        "beqz a0, 2f",
+        "ret",
+        "2:",
+        "ld t0, 0(sp)",
+        "ld a0, 8(sp)",
+        "addi sp, sp, 16",
+        "li s0, 0",       // the outermost frame
+        "li ra, 0",
+        "jalr t0",
+        "unimp",
+        clone = const __NR_clone,
+    )
+}
+
+/// Ends the calling thread, and takes away the memory that it stands on.
+///
+/// # Safety
+/// `len` bytes at `start` are the thread's own; nobody uses them any more.
+#[unsafe(naked)]
+pub unsafe extern "C" fn exit_thread(start: u64, len: u64) -> ! {
+    naked_asm!(
+        "li a7, {munmap}",
+        "ecall",
+        "li a0, 0",
+        "li a7, {exit}",
+        "ecall",
+        "unimp",
+        munmap = const __NR_munmap,
+        exit = const __NR_exit,
+    )
 }
 
 /// The kernel's `struct sigaction`, which has no restorer here.

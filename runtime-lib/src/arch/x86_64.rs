@@ -9,7 +9,9 @@
 use super::Registers;
 use core::arch::{asm, naked_asm};
 use core::ffi::c_void;
-use linux_raw_sys::general::{__NR_rt_sigreturn, SA_RESTORER, SIGFPE, SIGILL, SIGSEGV};
+use linux_raw_sys::general::{
+    __NR_clone, __NR_exit, __NR_munmap, __NR_rt_sigreturn, SA_RESTORER, SIGFPE, SIGILL, SIGSEGV,
+};
 
 /// Signals by which a trap shows itself: `ud2` gives SIGILL, a division SIGFPE.
 pub static TRAP_SIGNALS: [u8; 3] = [SIGSEGV as u8, SIGILL as u8, SIGFPE as u8];
@@ -94,6 +96,59 @@ pub unsafe fn syscall5(number: u32, a: usize, b: usize, c: usize, d: usize, e: u
         );
     }
     result
+}
+
+/// Makes a thread that calls `run(record)` on the stack that ends at `stack_top`; `tid` is set to its number as long
+/// as it lives. The result is that of `clone`.
+///
+/// # Safety
+/// The stack is mapped and nobody else's; `flags` are those of a thread, with `CLONE_PARENT_SETTID` and
+/// `CLONE_CHILD_CLEARTID`.
+#[unsafe(naked)]
+pub unsafe extern "C" fn clone_thread(
+    flags: u32,
+    stack_top: u64,
+    tid: *mut u32,
+    run: unsafe extern "C" fn(*mut c_void) -> !,
+    record: *mut c_void,
+) -> isize {
+    naked_asm!(
+        "mov [rsi - 16], rcx",
+        "mov [rsi - 8], r8",
+        "sub rsi, 16",
+        "mov r10, rdx",
+        "xor r8d, r8d",
+        "mov eax, {clone}",
+        "syscall",
+        "test rax, rax",
+        "jz 2f",
+        "ret",
+        "2:",
+        "xor ebp, ebp",   // the outermost frame
+        "pop rax",
+        "pop rdi",
+        "call rax",
+        "ud2",
+        clone = const __NR_clone,
+    )
+}
+
+/// Ends the calling thread, and takes away the memory that it stands on.
+///
+/// # Safety
+/// `len` bytes at `start` are the thread's own; nobody uses them any more.
+#[unsafe(naked)]
+pub unsafe extern "C" fn exit_thread(start: u64, len: u64) -> ! {
+    naked_asm!(
+        "mov eax, {munmap}",
+        "syscall",
+        "xor edi, edi",
+        "mov eax, {exit}",
+        "syscall",
+        "ud2",
+        munmap = const __NR_munmap,
+        exit = const __NR_exit,
+    )
 }
 
 /// The kernel's `struct sigaction`.

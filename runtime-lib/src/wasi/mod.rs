@@ -32,6 +32,8 @@
 //! | `random_get`; `sched_yield` | `getrandom`; `sched_yield` |
 //! | `sock_accept` | `accept4`, `fcntl`, `close` |
 //! | `sock_recv`; `sock_send`; `sock_shutdown` | `recvmsg`; `sendmsg`; `shutdown` |
+//! | `wasi.thread-spawn` (`crate::threads`) | `mmap`, `clone`, `munmap`, `sched_yield`; a thread: `sigaltstack`, `munmap`, `exit` |
+//! | with threads: all; `fd_close`, `fd_renumber` | `futex`; `dup3` |
 //! | set-up, before a filter | `fcntl`, `openat`, `close_range`, `fstatfs`, `close`, `socket`, `setsockopt`, `bind`, `listen` |
 //!
 //! Functions of `wasi_unstable` make the calls of their namesakes.

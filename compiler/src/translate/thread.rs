@@ -1,0 +1,77 @@
+//! What programs with threads have besides: the function that a thread begins with, and host functions that hold
+//! the descriptors they use.
+//!
+//! In: the steps of instantiation that were not folded. Out: CLIF of functions that no module defines.
+
+use super::{Env, Translator, ir_config, types};
+use crate::fold::Folded;
+use crate::program::{Callee, HostId, InstanceId};
+use crate::symbol::Symbol;
+use cranelift_codegen::ir::{self, AbiParam, InstBuilder, Signature, UserFuncName, Value};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use elfin_abi::host::Libcall;
+
+/// `start(state, thread, argument)` (`elfin_abi::threads::ThreadsHeader::start`): makes the instances of a thread, as
+/// the main function made those of the first, and calls the guest's `wasi_thread_start`. The state begins as it is
+/// in the executable; what is a step there is one here.
+pub fn thread_function(
+    env: Env<'_>,
+    folded: &Folded,
+    func: &mut ir::Function,
+    context: &mut FunctionBuilderContext,
+) {
+    func.name = UserFuncName::User(Symbol::ThreadStart.encode());
+    let mut signature = Signature::new(CallConv::SystemV);
+    for ty in [types::I64, types::I32, types::I32] {
+        signature.params.push(AbiParam::new(ty));
+    }
+    func.signature = signature;
+
+    let main = InstanceId(env.program.instances.len() as u32 - 1);
+    let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
+    let params = t.enter();
+    for step in &folded.steps {
+        if t.reachable {
+            t.step(folded, *step);
+        }
+    }
+    if let Some(start) = env.program.entry.thread_start
+        && t.reachable
+    {
+        t.call_function(Callee::Defined(start), &params);
+    }
+    if t.reachable {
+        t.builder.ins().return_(&[]);
+    }
+    t.builder.seal_all_blocks();
+    t.builder.finalize(ir_config());
+}
+
+impl Translator<'_, '_> {
+    /// Whether a host function's descriptors must be held while it runs: another thread could close them.
+    pub(super) fn holds_descriptors(&self, id: HostId) -> bool {
+        let function = self.env.program.host_functions[id.index()].function();
+        self.env.program.has_threads() && !function.descriptors().is_empty()
+    }
+
+    /// Calls such a function. What cannot be held gives the errno and no call.
+    pub(super) fn call_holding(&mut self, id: HostId, args: &[Value]) -> Vec<Value> {
+        let function = self.env.program.host_functions[id.index()].function();
+        let descriptors = function.descriptors();
+        let (first, last) = (
+            args[descriptors[0]],
+            args[descriptors[descriptors.len() - 1]],
+        );
+        let error = self.call_libcall(Libcall::HoldDescriptors, &[first, last])[0];
+        let (fail, next) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.set_cold_block(fail);
+        self.builder.ins().brif(error, fail, &[], next, &[]);
+        self.builder.switch_to_block(fail);
+        self.builder.ins().return_(&[error]);
+        self.builder.switch_to_block(next);
+        let results = self.call_host(id, args);
+        self.call_libcall(Libcall::ReleaseDescriptors, &[first, last]);
+        results
+    }
+}
