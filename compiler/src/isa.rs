@@ -134,7 +134,7 @@ mod tests {
                 features: Features::of(&features),
                 ..Cpu::default()
             };
-            let isa = build(&options).unwrap();
+            let isa = build(&options, false).unwrap();
             for feature in features {
                 let name = flag(feature);
                 let set = isa.isa_flags().into_iter().find(|f| f.name == name);
