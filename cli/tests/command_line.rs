@@ -175,7 +175,11 @@ fn usage_errors() {
         // What elfin does not do yet is not accepted and ignored.
         ("build hello.wat --timeout 5s", "unexpected argument"),
         ("build hello.wat --harden require", "unexpected argument"),
-        ("build hello.wat --cpu native", "unexpected argument"),
+        ("build hello.wat --cpus 2", "unexpected argument"),
+        (
+            "build hello.wat --target riscv64 --cpu x86-64-v3",
+            "riscv64 has no level 'x86-64-v3'; its levels are baseline, rv64gc, rv64gcv, native",
+        ),
         ("build hello.wat -g", "unexpected argument"),
     ] {
         let finished = run_elfin(scratch.path(), line);

@@ -273,7 +273,7 @@ fn try_together(subjects: &[&Subject<'_>], arch: Arch, mode: Mode) -> Result<Vec
     let executable = catch_unwind(AssertUnwindSafe(|| driver::build(&program, &options)))
         .map_err(|panic| format!("the compiler panics: {}", panic_message(&*panic)))?
         .map_err(|message| format!("not compiled: {message}"))?;
-    let run = start(&executable, arch)?;
+    let run = start(&executable, &options)?;
     if let Some(failure) = run.failure {
         return Err(format!("it failed: {failure}"));
     }
@@ -292,10 +292,10 @@ fn try_together(subjects: &[&Subject<'_>], arch: Arch, mode: Mode) -> Result<Vec
 
 /// Runs an executable. Another thread that starts a process just then has it open for writing for a moment,
 /// between its `fork` and `exec`.
-fn start(executable: &[u8], arch: Arch) -> Result<driver::Run, String> {
+fn start(executable: &[u8], options: &Options) -> Result<driver::Run, String> {
     let mut tries = 0;
     loop {
-        match driver::run(executable, &Options::new(arch)) {
+        match driver::run(executable, options) {
             Err(message) if tries < 5 && message.contains("Text file busy") => tries += 1,
             result => return result,
         }

@@ -317,14 +317,21 @@ mod tests {
     #[test]
     fn a_seed_is_a_module() {
         let mut found = 0;
+        // What is switched on is met as well.
+        let mut met = ["i8x16.", "f64x2.", "return_call", "pagesize"].map(|part| (part, 0));
         for seed in 0..50 {
             let Some(wasm) = module(seed) else { continue };
             found += 1;
+            let text = wasmprinter::print_bytes(&wasm).expect("valid");
+            for (part, times) in &mut met {
+                *times += usize::from(text.contains(*part));
+            }
             assert_eq!(Some(&wasm), module(seed).as_ref());
             let module = elfin_compiler::parse::parse("generated", &wasm);
             let module = module.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             assert!(module.imports.is_empty() && module.functions.len() >= 4);
         }
         assert!(found >= 45, "{found} of 50");
+        assert!(met.iter().all(|(_, times)| *times >= 3), "{met:?}");
     }
 }

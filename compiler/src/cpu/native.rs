@@ -9,7 +9,12 @@ use crate::options::Arch;
 /// # Errors
 /// When it is not of this instruction set.
 pub(super) fn features(arch: Arch) -> Result<Features, String> {
-    if arch.name() != std::env::consts::ARCH {
+    let is_this = match arch {
+        Arch::X86_64 => cfg!(target_arch = "x86_64"),
+        Arch::Aarch64 => cfg!(target_arch = "aarch64"),
+        Arch::Riscv64 => cfg!(target_arch = "riscv64"),
+    };
+    if !is_this {
         return Err(format!(
             "the CPU of this machine is no {}: name a level instead of 'native'",
             arch.name()
