@@ -533,6 +533,8 @@ pub(super) fn function(code: &[u8]) -> CompiledFunction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unwind::{CallSite, Unwind};
+    use elfin_abi::trap::TrapCode;
 
     #[test]
     fn jump_tables_and_the_pool_follow_the_code() {
@@ -589,6 +591,39 @@ mod tests {
             expected[at..at + 4].copy_from_slice(&(pool as i32 - end as i32).to_le_bytes());
             assert_eq!(f.code[..=end], expected);
         }
+    }
+
+    /// What the unwinder knows of a call that returns to an offset and has one handler.
+    fn unwind(returns_to: u32, pad: u32) -> Unwind {
+        let handlers = vec![(0, pad)];
+        Unwind {
+            sites: vec![CallSite {
+                returns_to,
+                handlers,
+            }],
+            ..Unwind::default()
+        }
+    }
+
+    #[test]
+    fn handlers_are_reached_without_branches_and_move_with_their_calls() {
+        let mut code = vec![0x0f, 0x84, 6, 0, 0, 0]; // 0: je to 12
+        code.extend([0xe8, 0, 0, 0, 0, 0xc3]); // 6: call; 11: ret
+        code.extend([0x0f, 0x0b, 0x0f, 0x0b]); // 12: ud2; 14: ud2, where exceptions enter
+        let mut f = function(&code);
+        f.traps = vec![(12, TrapCode::Unreachable), (14, TrapCode::Unreachable)];
+        f.unwind = Some(unwind(11, 14));
+        optimise(&mut f, &[0, 6, 12, 14]);
+        let expected = [0x74, 6, 0xe8, 0, 0, 0, 0, 0xc3, 0x0f, 0x0b, 0x0f, 0x0b];
+        assert_eq!(f.code, expected);
+        assert_eq!(f.unwind, Some(unwind(7, 10)));
+
+        // and eax, ecx; test eax, eax, where exceptions enter with other flags; ret
+        let code = [0x21, 0xc8, 0x85, 0xc0, 0xc3];
+        let mut f = function(&code);
+        f.unwind = Some(unwind(2, 2));
+        optimise(&mut f, &[0, 2]);
+        assert_eq!(f.code, code);
     }
 
     #[test]

@@ -105,10 +105,7 @@ impl Arena {
         // A collection must be worth its while: at least half of what is used should be free after it.
         let wanted = BITS_SIZE + 2 * self.live + size;
         if self.used - self.base < wanted {
-            let target = wanted
-                .next_power_of_two()
-                .clamp(wanted, ARENA_SIZE.max(wanted));
-            self.used = self.base + target.min(ARENA_SIZE);
+            self.used = self.base + wanted.next_power_of_two().min(ARENA_SIZE);
         }
         self.find_gap(size)
     }
@@ -350,7 +347,7 @@ mod tests {
                     roots: &roots,
                 };
                 // SAFETY: an empty stack, and the words that are kept.
-                unsafe { arena.collect(8 as *const u64, &references) };
+                unsafe { arena.collect(core::ptr::dangling(), &references) };
             })?;
             // What is carried, in a shape that the test knows again.
             for word in 2..size / 8 {
@@ -413,7 +410,7 @@ mod tests {
             let size = 32 + random % 20 * 16;
             let at = own.take(tag, size, &kept).expect("room");
             assert!(!kept.contains(&at));
-            if random % 7 == 0 {
+            if random.is_multiple_of(7) {
                 let slot = (random / 7 % 512) as usize;
                 (kept[slot], sizes[slot], tags[slot]) = (at, size, tag);
             }
@@ -471,7 +468,7 @@ mod tests {
                 roots: &roots,
             };
             // SAFETY: an empty stack and this table.
-            unsafe { own.0.collect(8 as *const u64, &references) };
+            unsafe { own.0.collect(core::ptr::dangling(), &references) };
         };
         collect(&mut own, &table);
         assert_eq!(own.0.live, 32);
