@@ -72,6 +72,26 @@ impl Random {
 pub fn module(seed: u64) -> Option<Vec<u8>> {
     let mut random = Random::new(seed);
     let config = config(&mut random);
+    module_of(config, &mut random, None)
+}
+
+/// The module of a seed, with objects. It ends.
+#[must_use]
+pub fn module_with_objects(seed: u64) -> Option<Vec<u8>> {
+    let mut random = Random::new(seed ^ 0x0b1ec7);
+    let config = Config {
+        gc_enabled: true,
+        exceptions_enabled: random.one_in(4),
+        min_types: 6,
+        max_types: 20,
+        allow_start_export: false,
+        ..config(&mut random)
+    };
+    module_of(config, &mut random, Some(true))
+}
+
+/// A module with fuel or without, or one or the other.
+fn module_of(config: Config, random: &mut Random, fuelled: Option<bool>) -> Option<Vec<u8>> {
     // A few are large: long branches, jump tables and constants far from the code that uses them.
     let most = if config.max_instructions > 1000 {
         8 * MAX_BYTES
@@ -82,7 +102,8 @@ pub fn module(seed: u64) -> Option<Vec<u8>> {
     let bytes = random.bytes(len);
     let vectors = config.simd_enabled;
     let module = wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).ok()?;
-    finish(&module.to_bytes(), random.one_in(2), vectors)
+    let fuelled = fuelled.unwrap_or_else(|| random.one_in(2));
+    finish(&module.to_bytes(), fuelled, vectors)
 }
 
 /// WebAssembly 2.0 with multi-memory, extended constants, tail calls, and, now and then, 64-bit addresses, small pages and

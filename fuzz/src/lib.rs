@@ -5,6 +5,7 @@
 //! - [`generate`]: seed → a module that ends, whatever is called
 //! - [`oracle`]: a module → what it should do, by an independent interpreter
 //! - [`differential`]: modules → executables, and whether they do the same
+//! - [`objects`]: modules that make objects: the same results whenever garbage is collected
 //! - [`compile`]: damaged inputs through the compiler: an error, never a panic, in bounded time
 //! - [`link`]: damaged objects through the linker, likewise
 //! - [`corpus`]: files that are damaged or replayed
@@ -14,6 +15,7 @@ pub mod corpus;
 pub mod differential;
 pub mod generate;
 pub mod link;
+pub mod objects;
 pub mod oracle;
 
 /// What a caught panic said.

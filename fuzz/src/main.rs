@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p elfin-fuzz -- differential --seed 0 --cases 10000 --target riscv64
+//! cargo run --release -p elfin-fuzz -- objects --seed 0 --cases 10000
 //! cargo run --release -p elfin-fuzz -- compile --seed 0 --cases 100000
 //! cargo run --release -p elfin-fuzz -- link --seed 0 --cases 10000
 //! ```
@@ -10,7 +11,7 @@ use clap::{Parser, Subcommand};
 use elfin_compiler::{Arch, Cpu};
 use elfin_fuzz::differential::{self, Case, Mode, Verdict};
 use elfin_fuzz::generate::Random;
-use elfin_fuzz::{compile, corpus, link};
+use elfin_fuzz::{compile, corpus, link, objects};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,12 @@ enum Command {
         batch: Option<u64>,
         /// These modules and not generated ones.
         files: Vec<PathBuf>,
+    },
+    /// Generated modules that make objects: the same results whenever garbage is collected.
+    Objects {
+        /// Architecture of the executables that are compared with this machine's.
+        #[arg(long, value_parser = arch, default_value = std::env::consts::ARCH)]
+        target: Arch,
     },
     /// Damaged modules: the compiler answers with an error or a program, in bounded time.
     Compile,
@@ -138,6 +145,15 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
             }
             print!("{tally}");
             Ok::<(), String>(())
+        }
+        Command::Objects { target } => {
+            let tally = seeds
+                .into_par_iter()
+                .with_max_len(1)
+                .map(|seed| try_objects(seed, *target, &findings))
+                .reduce(Tally::default, Tally::join);
+            print!("{tally}");
+            Ok(())
         }
         Command::Compile => {
             let corpus = corpus::read()?;
@@ -233,6 +249,29 @@ fn try_batch(cases: &[Case], target: Arch, mode: Mode, findings: &Findings<'_>) 
                 let message = format!("{} together, none alone: {message}", cases.len());
                 findings.save(&name(case), &case.wasm, &message, &again);
             }
+        }
+    }
+    tally
+}
+
+fn try_objects(seed: u64, target: Arch, findings: &Findings<'_>) -> Tally {
+    let mut tally = Tally::default();
+    let Some(wasm) = objects::module(seed) else {
+        tally.count("no module generated", 1);
+        return tally;
+    };
+    match objects::run(seed, &wasm, target) {
+        objects::Verdict::Same { calls, traps } => {
+            tally.count("same", 1);
+            tally.count("calls and instances", calls as u64);
+            tally.count("traps", traps as u64);
+        }
+        objects::Verdict::Discarded(reason) => tally.count(&format!("discarded: {reason}"), 1),
+        objects::Verdict::Different(message) => {
+            tally.count("FOUND", 1);
+            let again = format!("objects --seed {seed} --cases 1 --target {}", target.name());
+            let name = format!("objects-{}-{seed}", target.name());
+            findings.save(&name, &wasm, &message, &again);
         }
     }
     tally
