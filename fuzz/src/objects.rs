@@ -116,6 +116,7 @@ enum Outcome {
     Done(Vec<u128>),
     Trap(TrapCode),
     Unlinkable,
+    Exception,
 }
 
 fn outcomes(seed: u64, wasm: &[u8], options: &Options) -> Result<Vec<Outcome>, Verdict> {
@@ -159,6 +160,7 @@ fn outcomes(seed: u64, wasm: &[u8], options: &Options) -> Result<Vec<Outcome>, V
         ),
         Printed::Trap(code) => Outcome::Trap(code),
         Printed::Unlinkable => Outcome::Unlinkable,
+        Printed::Exception => Outcome::Exception,
     };
     Ok(run.lines.into_iter().zip(&types).map(outcome).collect())
 }
