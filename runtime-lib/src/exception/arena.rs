@@ -280,14 +280,18 @@ mod program {
         };
         match arena.take(tag as u32, size, collect) {
             Some(exception) => exception,
-            None => exhausted(),
+            None => fail("no room for an exception: 64 MiB of them are kept"),
         }
     }
 
     #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     extern "C" fn collect(arena: *mut u8, stack: *const u64) {
         let header = tables().header();
-        let program = crate::program::program();
+        let program = crate::program::program().header();
+        // On any other stack nothing would be found, and what is in use would be given back.
+        if (stack as u64).wrapping_sub(program.stack_base) > program.stack_size {
+            fail("exceptions are thrown on a stack that is not the guest's first");
+        }
         // SAFETY: the arena that was passed on; the stack is mapped to its end, and the roots are the compiler's.
         unsafe {
             let roots: &[Roots] = match header.root_count {
@@ -295,19 +299,20 @@ mod program {
                 count => core::slice::from_raw_parts(header.roots as *const Roots, count as usize),
             };
             let references = References {
-                stack_end: program.header().stack_base + program.header().stack_size,
+                stack_end: program.stack_base + program.stack_size,
                 roots,
             };
             (*arena.cast::<Arena>()).collect(stack, &references);
         }
     }
 
+    /// Ends the process.
     #[cold]
     #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
-    fn exhausted() -> ! {
-        let mut message = crate::message::Message::new("elfin: error: no room for an exception: ");
-        message.number(ARENA_SIZE, 0);
-        message.text(" bytes of them are kept\n");
+    fn fail(why: &str) -> ! {
+        let mut message = crate::message::Message::new("elfin: error: ");
+        message.text(why);
+        message.byte(b'\n');
         message.send();
         start::exit(crate::trap::EXIT_STATUS)
     }
