@@ -115,6 +115,7 @@ pub fn run(seed: u64, wasm: &[u8], target: Arch) -> Verdict {
 enum Outcome {
     Done(Vec<u128>),
     Trap(TrapCode),
+    Exception,
     Unlinkable,
 }
 
@@ -158,6 +159,7 @@ fn outcomes(seed: u64, wasm: &[u8], options: &Options) -> Result<Vec<Outcome>, V
                 .collect(),
         ),
         Printed::Trap(code) => Outcome::Trap(code),
+        Printed::Exception => Outcome::Exception,
         Printed::Unlinkable => Outcome::Unlinkable,
     };
     Ok(run.lines.into_iter().zip(&types).map(outcome).collect())
