@@ -72,11 +72,12 @@ pub enum Target {
     Offset(u32),
 }
 
-/// Functions to compile, in the order of their code: the main function, glue, then the program's own, then
+/// Functions to compile, in the order of their code: the main function and its parts, glue, then the program's own, then
 /// the actions of a script.
 #[must_use]
-pub fn work_list(env: Env<'_>) -> Vec<Symbol> {
+pub fn work_list(env: Env<'_>, folded: &Folded) -> Vec<Symbol> {
     let mut list = vec![Symbol::Main];
+    list.extend((0..translate::step_functions(env, folded)).map(Symbol::Steps));
     let referenced = |flags: &[bool]| {
         (0..)
             .zip(flags.iter().copied())
@@ -121,6 +122,7 @@ fn translate_symbol(
         Symbol::Function(id) => translate::translate(env, id, func, builder)?,
         Symbol::HostGlue(id) => translate::host_glue(env, id, func, builder),
         Symbol::UnknownGlue(id) => translate::unknown_glue(env, id, func, builder),
+        Symbol::Steps(index) => translate::steps_function(env, folded, index, func, builder),
         Symbol::Action(index) => translate::action_glue(env, folded, index, func, builder),
         _ => translate::main_function(env, folded, func, builder),
     }
@@ -424,6 +426,7 @@ pub fn describe(env: Env<'_>, symbol: Symbol) -> String {
         Symbol::UnknownGlue(id) => {
             format!("unknown import {}", env.program.unknown[id.index()].name)
         }
+        Symbol::Steps(index) => format!("steps at start, part {index}"),
         Symbol::Action(index) => format!("action {index} of the script"),
         _ => "program main".to_owned(),
     }

@@ -41,6 +41,8 @@ pub enum Symbol {
     CpuName,
     /// What the collector is told of the program.
     Gc,
+    /// Some of the steps at start, where there are many.
+    Steps(u32),
 }
 
 impl Symbol {
@@ -82,6 +84,7 @@ impl Symbol {
             Symbol::Script => (13, 0),
             Symbol::CpuName => (14, 0),
             Symbol::Gc => (15, 0),
+            Symbol::Steps(index) => (16, index),
         };
         UserExternalName { namespace, index }
     }
@@ -110,6 +113,7 @@ impl Symbol {
             13 => Symbol::Script,
             14 => Symbol::CpuName,
             15 => Symbol::Gc,
+            16 => Symbol::Steps(index),
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }
