@@ -72,14 +72,15 @@ pub enum Target {
     Offset(u32),
 }
 
-/// Functions to compile, in the order of their code: the main function, glue, then the program's own, then
+/// Functions to compile, in the order of their code: the main function and its parts, glue, then the program's own, then
 /// the actions of a script.
 #[must_use]
-pub fn work_list(env: Env<'_>) -> Vec<Symbol> {
+pub fn work_list(env: Env<'_>, folded: &Folded) -> Vec<Symbol> {
     let mut list = vec![Symbol::Main];
     if env.program.has_threads() {
         list.push(Symbol::ThreadStart);
     }
+    list.extend((0..translate::step_functions(env, folded)).map(Symbol::Steps));
     let referenced = |flags: &[bool]| {
         (0..)
             .zip(flags.iter().copied())
@@ -125,6 +126,7 @@ fn translate_symbol(
         Symbol::Function(id) => translate::translate(env, id, func, builder)?,
         Symbol::HostGlue(id) => translate::host_glue(env, id, func, builder),
         Symbol::UnknownGlue(id) => translate::unknown_glue(env, id, func, builder),
+        Symbol::Steps(index) => translate::steps_function(env, folded, index, func, builder),
         Symbol::Action(index) => translate::action_glue(env, folded, index, func, builder),
         Symbol::ThreadStart => translate::thread_function(env, folded, func, builder),
         _ => translate::main_function(env, folded, func, builder),
@@ -429,6 +431,7 @@ pub fn describe(env: Env<'_>, symbol: Symbol) -> String {
         Symbol::UnknownGlue(id) => {
             format!("unknown import {}", env.program.unknown[id.index()].name)
         }
+        Symbol::Steps(index) => format!("steps at start, part {index}"),
         Symbol::Action(index) => format!("action {index} of the script"),
         Symbol::ThreadStart => "start of a thread".to_owned(),
         _ => "program main".to_owned(),

@@ -159,7 +159,7 @@ fn compile_linked(
         small: options.opt_level == OptLevel::Os,
         grants: options.grants,
     };
-    let work = codegen::work_list(env);
+    let work = codegen::work_list(env, &folded);
     let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
     clock.lap("compile");
     let (object, map) = emit::emit(env, &folded, &functions)?;
@@ -179,7 +179,7 @@ fn compile_linked(
 /// As [`compile`].
 pub fn dump_clif(main: Source<'_>, links: &[Source<'_>], options: &Options) -> Result<String> {
     planned(main, links, options, |env, folded| {
-        codegen::dump_clif(env, folded, &codegen::work_list(env))
+        codegen::dump_clif(env, folded, &codegen::work_list(env, folded))
     })
 }
 
@@ -190,7 +190,7 @@ pub fn dump_clif(main: Source<'_>, links: &[Source<'_>], options: &Options) -> R
 pub fn dump_asm(main: Source<'_>, links: &[Source<'_>], options: &Options) -> Result<String> {
     planned(main, links, options, |env, folded| {
         let isa = isa::build(options, env.usage.throws)?;
-        let work = codegen::work_list(env);
+        let work = codegen::work_list(env, folded);
         let functions = codegen::compile(env, folded, &*isa, &work, true, &Silent)?;
         let text = functions.iter().map(|f| {
             format!(

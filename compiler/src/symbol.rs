@@ -45,6 +45,8 @@ pub enum Symbol {
     CpuName,
     /// What the collector is told of the program.
     Gc,
+    /// Some of the steps at start, where there are many.
+    Steps(u32),
 }
 
 impl Symbol {
@@ -88,6 +90,7 @@ impl Symbol {
             Symbol::ThreadTemplate => (17, 0),
             Symbol::CpuName => (14, 0),
             Symbol::Gc => (15, 0),
+            Symbol::Steps(index) => (18, index),
         };
         UserExternalName { namespace, index }
     }
@@ -118,6 +121,7 @@ impl Symbol {
             17 => Symbol::ThreadTemplate,
             14 => Symbol::CpuName,
             15 => Symbol::Gc,
+            18 => Symbol::Steps(index),
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }

@@ -149,7 +149,6 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
         Command::Objects { target } => {
             let tally = seeds
                 .into_par_iter()
-                .with_max_len(1)
                 .map(|seed| try_objects(seed, *target, &findings))
                 .reduce(Tally::default, Tally::join);
             print!("{tally}");

@@ -115,8 +115,8 @@ pub fn run(seed: u64, wasm: &[u8], target: Arch) -> Verdict {
 enum Outcome {
     Done(Vec<u128>),
     Trap(TrapCode),
-    Unlinkable,
     Exception,
+    Unlinkable,
 }
 
 fn outcomes(seed: u64, wasm: &[u8], options: &Options) -> Result<Vec<Outcome>, Verdict> {
@@ -159,8 +159,8 @@ fn outcomes(seed: u64, wasm: &[u8], options: &Options) -> Result<Vec<Outcome>, V
                 .collect(),
         ),
         Printed::Trap(code) => Outcome::Trap(code),
-        Printed::Unlinkable => Outcome::Unlinkable,
         Printed::Exception => Outcome::Exception,
+        Printed::Unlinkable => Outcome::Unlinkable,
     };
     Ok(run.lines.into_iter().zip(&types).map(outcome).collect())
 }
@@ -175,8 +175,10 @@ fn link<'m>(seed: u64, module: &'m Module<'m>, linker: &mut Linker<'m, '_>) -> R
             Item::Function(index) => Some((export.name, module.function_type(index))),
             _ => None,
         });
+    // One that nothing is asked of, for there may be no function that can be called.
+    linker.instantiate(0, module)?;
     let can_be_called = |ty: &ValType| !matches!(ty, ValType::Ref(ty) if !ty.is_nullable());
-    let mut id = 0;
+    let mut id = 1;
     for (name, ty) in functions
         .filter(|(_, ty)| ty.params().iter().all(can_be_called))
         .take(MAX_CALLS)

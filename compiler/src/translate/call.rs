@@ -89,7 +89,11 @@ impl Translator<'_, '_> {
     }
 
     /// The import of a function, made once.
-    fn function(&mut self, symbol: Symbol, signature: impl FnOnce() -> Signature) -> FuncRef {
+    pub(super) fn function(
+        &mut self,
+        symbol: Symbol,
+        signature: impl FnOnce() -> Signature,
+    ) -> FuncRef {
         if let Some(function) = self.functions.get(&symbol) {
             return *function;
         }

@@ -29,26 +29,23 @@ pub fn main_function(
     context: &mut FunctionBuilderContext,
 ) {
     func.name = UserFuncName::User(Symbol::Main.encode());
-    let mut signature = Signature::new(CallConv::SystemV);
-    signature.params.push(AbiParam::new(types::I64));
-    func.signature = signature;
+    func.signature = main_signature();
 
     let main = InstanceId(env.program.instances.len() as u32 - 1);
     let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
     let params = t.enter();
     debug_assert!(params.len() <= 1);
     t.cold = true;
-    if env.layout.heap.is_some() {
-        let program = t.symbol_address(Symbol::Gc);
-        t.call_libcall(Libcall::GcSetUp, &[program]);
-    }
-
     if env.cpu.needs_check() {
         // Before anything else: what follows may use an instruction that the CPU lacks.
         let features = t.iconst64(env.cpu.features.bits());
         let name = t.symbol_address(Symbol::CpuName);
         let len = t.iconst64(env.cpu.describe_level(env.arch).len() as u64);
         t.call_libcall(Libcall::CheckCpu, &[features, name, len]);
+    }
+    if env.layout.heap.is_some() {
+        let program = t.symbol_address(Symbol::Gc);
+        t.call_libcall(Libcall::GcSetUp, &[program]);
     }
     for (position, setup) in (0..).zip(Setup::ALL) {
         let used = env
@@ -77,15 +74,62 @@ pub fn main_function(
         let count = t.iconst64(actions.len() as u64);
         t.call_libcall(Libcall::RunScript, &[state, records, count]);
     } else {
-        for step in &folded.steps {
-            if t.reachable {
-                t.step(folded, *step);
+        match step_functions(env, folded) {
+            0 => t.steps(folded, &folded.steps),
+            parts => {
+                for part in 0..parts {
+                    let state = t.state_address(0);
+                    let steps = t.function(Symbol::Steps(part), main_signature);
+                    t.builder.ins().call(steps, &[state]);
+                }
             }
         }
         if t.reachable {
             t.run_entry();
         }
     }
+    if t.reachable {
+        t.builder.ins().return_(&[]);
+    }
+    t.builder.seal_all_blocks();
+    t.builder.finalize(ir_config());
+}
+
+/// The main function takes the address of the state.
+fn main_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.push(AbiParam::new(types::I64));
+    signature
+}
+
+/// Steps of one function: thousands of objects in globals would make it too large for the code generator.
+const STEPS: usize = 256;
+
+/// Into how many functions the steps at start are divided; 0 when the main function has them.
+#[must_use]
+pub fn step_functions(env: Env<'_>, folded: &Folded) -> u32 {
+    if env.program.script.is_some() || folded.steps.len() <= STEPS {
+        return 0;
+    }
+    folded.steps.len().div_ceil(STEPS) as u32
+}
+
+/// A part of the steps at start.
+pub fn steps_function(
+    env: Env<'_>,
+    folded: &Folded,
+    part: u32,
+    func: &mut ir::Function,
+    context: &mut FunctionBuilderContext,
+) {
+    func.name = UserFuncName::User(Symbol::Steps(part).encode());
+    func.signature = main_signature();
+    let main = InstanceId(env.program.instances.len() as u32 - 1);
+    let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
+    t.enter();
+    t.cold = true;
+    let steps = folded.steps.chunks(STEPS).nth(part as usize);
+    t.steps(folded, steps.unwrap_or_default());
     if t.reachable {
         t.builder.ins().return_(&[]);
     }
@@ -172,7 +216,12 @@ impl Translator<'_, '_> {
             self.builder.ins().return_(&[unlinkable]);
             self.builder.switch_to_block(next);
         }
-        for step in &folded.steps[folded.ranges[id.index()].clone()] {
+        self.steps(folded, &folded.steps[folded.ranges[id.index()].clone()]);
+    }
+
+    /// Steps, up to one that is known to trap.
+    fn steps(&mut self, folded: &Folded, steps: &[Step]) {
+        for step in steps {
             if self.reachable {
                 self.step(folded, *step);
             }

@@ -42,7 +42,9 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use elfin_abi::trap;
 use std::collections::HashMap;
 
-pub use glue::{action_glue, host_glue, main_function, unknown_glue};
+pub use glue::{
+    action_glue, host_glue, main_function, step_functions, steps_function, unknown_glue,
+};
 pub(crate) use reference::reference_symbol;
 pub(crate) use simd::find_vector;
 pub use thread::thread_function;
