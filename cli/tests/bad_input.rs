@@ -786,8 +786,18 @@ fn imports_only() {
 fn what_is_not_compiled_yet_is_named() {
     for (text, feature) in [
         (
-            r#"(module (memory 1 1 shared) (func (export "_start")))"#,
-            "threads",
+            r#"(module (import "wasi" "thread-spawn" (func (param i32) (result i32)))
+                 (memory 1 1 shared) (type $s (struct (field i32)))
+                 (func (export "_start") (drop (struct.new $s (i32.const 1))))
+                 (func (export "wasi_thread_start") (param i32 i32)))"#,
+            "garbage collection in a program with threads",
+        ),
+        (
+            r#"(module (import "wasi" "thread-spawn" (func (param i32) (result i32)))
+                 (memory 1 1 shared) (tag $t)
+                 (func (export "_start") (throw $t))
+                 (func (export "wasi_thread_start") (param i32 i32)))"#,
+            "exceptions in a program with threads",
         ),
         (r#"(component)"#, "component-model"),
     ] {

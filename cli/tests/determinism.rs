@@ -57,15 +57,26 @@ fn check(modules: &[PathBuf]) {
 
 #[test]
 fn guests() {
-    let directory = support::guest("");
-    let entries = fs::read_dir(directory).expect("guests");
     // Modules that need more options to be built are left to the tests of those options.
     let special = ["add.wat", "main.wat", "missing.wat"];
-    let guests: Vec<_> = entries
-        .map(|entry| entry.expect("entry").path())
+    let guests: Vec<_> = modules_below(&support::guest(""))
+        .into_iter()
         .filter(|path| !special.iter().any(|name| path.ends_with(name)))
         .collect();
     check(&guests);
+}
+
+/// Modules in a directory and those below it; sources and recipes are none.
+fn modules_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("guests");
+    let paths = entries.map(|entry| entry.expect("entry").path());
+    paths
+        .flat_map(|path| match path.extension() {
+            _ if path.is_dir() => modules_below(&path),
+            Some(extension) if extension == "wat" || extension == "wasm" => vec![path],
+            _ => Vec::new(),
+        })
+        .collect()
 }
 
 #[test]

@@ -27,7 +27,10 @@ use elfin_abi::exception::{
 use elfin_abi::program::{FuncRecord, TextChunk};
 
 /// For scripts: `extern "C" fn() -> !`, called in place of ending the process when nothing catches an exception.
+/// Exported, for the compiler must not know that only one function is ever put here: it would call that directly, and
+/// every program that throws would hold the scripts' driver.
 #[cfg_attr(feature = "freestanding", unsafe(link_section = ".bss.elfin_uncaught"))]
+#[cfg_attr(feature = "freestanding", unsafe(export_name = "elfin_uncaught"))]
 pub static UNCAUGHT: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The registers with which a function goes on. The arch files know the order.
