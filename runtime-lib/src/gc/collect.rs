@@ -259,6 +259,11 @@ mod tests {
             chunk_count: 1,
             ..*crate::program::program().header()
         };
+        const CHUNK: &ChunkFrames = &ChunkFrames { first: 0, count: 1 };
+        const SAFEPOINT: &Safepoint = &Safepoint {
+            offset: 0x100,
+            frame: 1,
+        };
         let program = Program {
             heap: 0,
             base: BASE,
@@ -272,11 +277,8 @@ mod tests {
             word_count: 3,
             lists: lists.as_ptr() as u64,
             list_count: 1,
-            chunks: &raw const *&ChunkFrames { first: 0, count: 1 } as u64,
-            safepoints: &raw const *&Safepoint {
-                offset: 0x100,
-                frame: 1,
-            } as u64,
+            chunks: core::ptr::from_ref(CHUNK) as u64,
+            safepoints: core::ptr::from_ref(SAFEPOINT) as u64,
             frames: [0_u32, 1, 16].as_ptr() as u64,
         };
         let space = Space::new(&program);
