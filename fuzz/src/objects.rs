@@ -167,7 +167,7 @@ fn outcomes(seed: u64, wasm: &[u8], options: &Options) -> Result<Vec<Outcome>, V
 
 /// An instance for each call, and the call.
 fn link<'m>(seed: u64, module: &'m Module<'m>, linker: &mut Linker<'m, '_>) -> Result<(), Error> {
-    let mut random = Random::new(seed ^ 0x00b7_ec75);
+    let mut random = Random::new(seed ^ 0x0b7e_0c75);
     let functions = module
         .exports
         .iter()

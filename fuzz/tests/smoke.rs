@@ -3,7 +3,7 @@
 
 use elfin_compiler::Arch;
 use elfin_fuzz::differential::{self, Case, Mode, Verdict};
-use elfin_fuzz::{compile, corpus, link};
+use elfin_fuzz::{compile, corpus, link, objects};
 
 /// Runs on threads whose stacks deep nesting does not exhaust.
 fn on_pool(work: impl FnOnce() + Send) {
@@ -43,6 +43,29 @@ fn runs(arch: Arch) -> bool {
             .arg("--version")
             .output()
             .is_ok()
+}
+
+#[test]
+fn objects_whenever_garbage_is_collected() {
+    on_pool(|| {
+        let mut calls = 0;
+        for arch in Arch::ALL.iter().filter(|arch| runs(**arch)) {
+            let native = arch.name() == std::env::consts::ARCH;
+            for seed in 0..if native { 16 } else { 3 } {
+                let Some(wasm) = objects::module(seed) else {
+                    continue;
+                };
+                match objects::run(seed, &wasm, *arch) {
+                    objects::Verdict::Same { calls: more, .. } => calls += more,
+                    objects::Verdict::Discarded(_) => {}
+                    objects::Verdict::Different(message) => {
+                        panic!("seed {seed} on {}: {message}", arch.name())
+                    }
+                }
+            }
+        }
+        assert!(calls > 50, "{calls}");
+    });
 }
 
 #[test]
