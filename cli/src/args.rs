@@ -452,16 +452,13 @@ fn parse_env(value: &OsStr) -> Result<Env, String> {
     }
 }
 
-/// `--link NAME=FILE`.
+/// `--link NAME=FILE`. The name may be empty: modules do import from `""` (dart2wasm's string constants).
 fn parse_link(value: &OsStr) -> Result<Link, String> {
     let (name, file) = split_at_equals(value)
         .ok_or("there is no `=`; write the import module's name, `=`, and the file")?;
     let name = name
         .to_str()
         .ok_or("the import module's name must be UTF-8")?;
-    if name.is_empty() {
-        return Err("the import module's name before `=` is empty".into());
-    }
     if file.is_empty() {
         return Err("the file behind `=` is missing".into());
     }

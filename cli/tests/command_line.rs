@@ -161,7 +161,6 @@ fn usage_errors() {
         ),
         ("build hello.wat --inherit-env A=1", "--env"),
         ("build hello.wat --link env", "there is no `=`"),
-        ("build hello.wat --link =a.wasm", "empty"),
         ("build hello.wat --threads 0", "0 is not in 1..=1024"),
         ("build hello.wat --memory none", "guarded, checked"),
         ("build hello.wat --emit staticlib", "exe, obj, clif, asm"),
@@ -631,6 +630,19 @@ fn link() {
     let scratch = scratch(&["main.wat", "add.wat"]);
     run_elfin(scratch.path(), "build main.wat").expect_code(1);
     run_elfin(scratch.path(), "build main.wat --link env=add.wat").expect_code(0);
+    run_native(&scratch.path().join("main"), &[]).expect_code(42);
+}
+
+/// Nothing says that a module's name has a letter: dart2wasm's string constants come from `""`.
+#[test]
+fn link_without_a_name() {
+    let scratch = scratch(&["main.wat", "add.wat"]);
+    let main = fs::read_to_string(scratch.path().join("main.wat")).expect("guest");
+    let nameless = main.replace("\"env\"", "\"\"");
+    assert_ne!(nameless, main);
+    fs::write(scratch.path().join("main.wat"), nameless).expect("guest");
+    run_elfin(scratch.path(), "build main.wat").expect_code(1);
+    run_elfin(scratch.path(), "build main.wat --link =add.wat").expect_code(0);
     run_native(&scratch.path().join("main"), &[]).expect_code(42);
 }
 
