@@ -3,14 +3,16 @@
 //!
 //! In: the steps of instantiation that were not folded. Out: CLIF of functions that no module defines.
 
-use super::{Env, Translator, ir_config, types};
+use super::{Env, Region, Translator, ir_config, types};
 use crate::fold::Folded;
+use crate::layout::Entries;
 use crate::program::{Callee, HostId, InstanceId};
 use crate::symbol::Symbol;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, Signature, UserFuncName, Value};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use elfin_abi::host::Libcall;
+use elfin_abi::state::TableDescriptor;
 
 /// `start(state, thread, argument)` (`elfin_abi::threads::ThreadsHeader::start`): makes the instances of a thread, as
 /// the main function made those of the first, and calls the guest's `wasi_thread_start`. The state begins as it is
@@ -31,6 +33,7 @@ pub fn thread_function(
     let main = InstanceId(env.program.instances.len() as u32 - 1);
     let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
     let params = t.enter();
+    t.own_tables();
     for step in &folded.steps {
         if t.reachable {
             t.step(folded, *step);
@@ -49,6 +52,20 @@ pub fn thread_function(
 }
 
 impl Translator<'_, '_> {
+    /// Puts the addresses of a thread's own tables into their descriptors, by which the runtime makes them longer. In
+    /// the state that it began with stand those of the first thread's.
+    fn own_tables(&mut self) {
+        for (table, place) in (0..).zip(&self.env.layout.tables) {
+            if let Entries::State(entries) = place.entries
+                && !place.fixed_length
+            {
+                let base = self.state_address(entries);
+                let (at, field) = (place.descriptor, TableDescriptor::BASE);
+                self.store_state(base, at, field, Region::TableLength(table));
+            }
+        }
+    }
+
     /// Whether a host function's descriptors must be held while it runs: another thread could close them.
     pub(super) fn holds_descriptors(&self, id: HostId) -> bool {
         let function = self.env.program.host_functions[id.index()].function();

@@ -34,7 +34,7 @@ type Way<'a> = (Block, &'a [BlockArg]);
 
 impl Translator<'_, '_> {
     fn test_for(&self, from: RefType, to: RefType) -> Test {
-        use AbstractHeapType::{Any, Array, Eq, Extern, Func, I31, Struct};
+        use AbstractHeapType::{Any, Array, Cont, Eq, Exn, Extern, Func, I31, Struct};
         let types = &self.env.layout.types;
         let program = &self.env.program.types;
         let is_already = |to: RefType| {
@@ -47,8 +47,9 @@ impl Translator<'_, '_> {
         let tagged = !(is_already(RefType::STRUCT) || is_already(RefType::ARRAY));
         match to.heap_type() {
             HeapType::Abstract { ty, .. } => match ty {
-                // The top of a hierarchy; a reference from outside may be known as `extern`.
-                Any | Extern | Func => Test::Always,
+                // The top of a hierarchy: whatever gets here is below it, known or not. A reference from outside may be
+                // known as `extern`, and one of which nothing is known counts as `any`.
+                Any | Extern | Func | Exn | Cont => Test::Always,
                 Eq => Test::NotHost,
                 I31 => Test::I31,
                 Struct => range(types.first_struct, types.first_array, tagged),

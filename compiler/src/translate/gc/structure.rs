@@ -2,8 +2,12 @@
 
 use super::super::{Region, Translator};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData};
-use elfin_abi::gc;
+use elfin_abi::gc::{self, LENGTH};
+use elfin_abi::host::Libcall;
 use elfin_abi::trap::TrapCode;
+
+/// Longest struct whose fields are set to zero one by one.
+const MAX_INLINE: u32 = 512;
 
 impl Translator<'_, '_> {
     pub(super) fn struct_new(&mut self, index: u32) {
@@ -23,7 +27,19 @@ impl Translator<'_, '_> {
     }
 
     pub(super) fn struct_new_default(&mut self, index: u32) {
-        let (_, fields) = self.env.layout.types.structure(self.type_id(index));
+        let id = self.type_id(index);
+        let (size, fields) = self.env.layout.types.structure(id);
+        if size > MAX_INLINE {
+            // Ten thousand fields are four bytes of a module.
+            let all = self.iconst64(u64::from(size));
+            let object = self.new_object(id, all);
+            let first = self.builder.ins().iadd_imm_u(object, i64::from(LENGTH));
+            let zero = self.iconst32(0);
+            let bytes = self.iconst64(u64::from(size - LENGTH as u32));
+            self.call_libcall(Libcall::Memset, &[first, zero, bytes]);
+            self.push(object);
+            return;
+        }
         for field in fields {
             let zero = self.zero_storage(field.storage);
             self.push(zero);
