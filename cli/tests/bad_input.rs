@@ -530,6 +530,27 @@ fn clauses_around_calls(count: usize, calls: usize) -> Vec<u8> {
 }
 
 #[test]
+fn a_function_that_sets_very_many_globals() {
+    const COUNT: usize = 70_000;
+    let globals = "(global (mut i32) (i32.const 0))".repeat(COUNT);
+    let number = |i| format!("(global.set {i} (i32.add (global.get {i}) (i32.const 1)))");
+    let sets: String = (0..COUNT).map(number).collect();
+    let text = format!(r#"(module {globals} (func (export "_start") {sets}))"#);
+    let (ran, _) = runs(text.as_bytes());
+    ran.expect_code(0);
+}
+
+#[test]
+fn very_many_tags() {
+    // The name of each was looked for among all.
+    let tags = "(tag)".repeat(100_000);
+    let text =
+        format!(r#"(module {tags} (func (export "_start") (if (i32.const 0) (then (throw 5)))))"#);
+    let (ran, _) = runs(text.as_bytes());
+    ran.expect_code(0);
+}
+
+#[test]
 fn calls_inside_thousands_of_clauses() {
     let (ran, _) = runs(&clauses_around_calls(1000, 10));
     ran.expect_code(0);

@@ -89,6 +89,15 @@ pub enum Step {
 }
 
 impl Step {
+    /// The passive element segment whose references it evaluates.
+    #[must_use]
+    pub fn evaluates(&self) -> Option<ElementId> {
+        match self {
+            Step::EvaluateElements(id) => Some(*id),
+            _ => None,
+        }
+    }
+
     /// Whether it changes entries of a table.
     #[must_use]
     pub fn fills(&self, program: &Program<'_>, table: u32) -> bool {

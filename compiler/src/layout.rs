@@ -14,6 +14,7 @@ use crate::program::{Constant, ElementId, GlobalId, MemoryId, Program, TableId};
 use crate::usage::Usage;
 use elfin_abi::state::{FuncRef, MemoryDescriptor, SegmentDescriptor, TableDescriptor};
 use elfin_abi::{exception, gc, map, threads};
+use std::collections::HashSet;
 
 /// Where everything lies.
 #[derive(Debug)]
@@ -362,6 +363,7 @@ pub fn lay_out(
         .map(|used| used.then(|| slots.take(SegmentDescriptor::SIZE)))
         .collect();
 
+    let evaluated: HashSet<ElementId> = folded.steps.iter().filter_map(Step::evaluates).collect();
     let element_items: Vec<Option<u32>> = program
         .elements
         .iter()
@@ -371,7 +373,7 @@ pub fn lay_out(
             let id = ElementId(i as u32);
             let instance = &program.instances[segment.instance.index()];
             let items = &instance.module.elements[segment.index as usize].items;
-            (*used && folded.steps.contains(&Step::EvaluateElements(id)))
+            (*used && evaluated.contains(&id))
                 .then(|| slots.take(items.len() as u32 * FuncRef::SIZE))
         })
         .collect();

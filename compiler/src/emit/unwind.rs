@@ -107,17 +107,22 @@ impl Emitter<'_> {
     fn tag_names(&self) -> (Record, Record) {
         let program = self.env.program;
         let (mut offsets, mut names) = (Record::default(), Record::default());
+        // Whoever imports a tag may have a name for what has none where it is defined.
+        let mut imported: HashMap<TagId, &str> = HashMap::new();
+        for instance in &program.instances {
+            for (index, id) in (0..instance.module.imported_tags).zip(&instance.tags) {
+                if let Some(name) = instance.module.tag_name(index) {
+                    imported.entry(*id).or_insert(name);
+                }
+            }
+        }
         for (id, tag) in (0..).map(TagId).zip(&program.tags) {
             let module = program.instances[tag.instance.index()].module;
             let is_main = tag.instance.index() + 1 == program.instances.len();
-            // Whoever imports it may have a name for what has none where it is defined.
-            let imported = || {
-                program.instances.iter().find_map(|instance| {
-                    let index = instance.tags.iter().position(|t| *t == id)?;
-                    instance.module.tag_name(index as u32)
-                })
-            };
-            let name = match module.tag_name(tag.index).or_else(imported) {
+            let name = match module
+                .tag_name(tag.index)
+                .or_else(|| imported.get(&id).copied())
+            {
                 Some(name) => name.to_owned(),
                 None => format!("tag[{}]", tag.index),
             };

@@ -28,7 +28,7 @@ use wasmparser::{BlockType, Catch, FunctionBody, Operator, TryTable};
 
 /// Most handlers of all calls of a function together, and most clauses that are looked at to find them. A call inside
 /// thousands of clauses has thousands of handlers.
-const MAX_HANDLERS: usize = 1 << 20;
+const MAX_HANDLERS: usize = 1 << 17;
 const MAX_CLAUSES_WALKED: usize = 1 << 24;
 
 /// A tag (`None`: any) and the landing pad for it.

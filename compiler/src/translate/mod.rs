@@ -155,7 +155,13 @@ enum Region {
     Element(u32),
     /// Where references are kept across calls.
     Frame,
+    /// Whatever else a function has that touches very many things.
+    Rest,
 }
+
+/// Most regions that a function tells apart: the code generator keeps an account of each for every block, and has room
+/// for 2¹⁶ combinations of flags.
+const MAX_REGIONS: usize = 1 << 8;
 
 impl Region {
     /// A number that is the same in every function of the program.
@@ -175,6 +181,7 @@ impl Region {
             Region::Field(i) => 10 * KIND + i,
             Region::Element(i) => 11 * KIND + i,
             Region::Frame => 12 * KIND,
+            Region::Rest => 14 * KIND,
         }
     }
 }
@@ -271,6 +278,12 @@ impl<'p, 'f> Translator<'p, 'f> {
 
     fn region(&mut self, region: Region) -> AliasRegion {
         let func = &mut self.builder.func;
+        // A function knows one thing by the same region throughout, whichever that is.
+        let region = if self.regions.len() < MAX_REGIONS || self.regions.contains_key(&region) {
+            region
+        } else {
+            Region::Rest
+        };
         *self.regions.entry(region).or_insert_with(|| {
             func.dfg.alias_regions.insert(AliasRegionData {
                 user_id: region.id(),
