@@ -224,6 +224,8 @@ struct Translator<'p, 'f> {
     tries: Vec<usize>,
     clauses_walked: usize,
     handlers_listed: usize,
+    /// How many references the collector may have to be told of.
+    roots: gc::Roots,
     /// Stack space for the expected value of a compare-and-exchange, where it goes through one.
     expected: Option<ir::StackSlot>,
     /// The words of vectors that were taken apart, and in which block.
@@ -256,6 +258,7 @@ impl<'p, 'f> Translator<'p, 'f> {
             tries: Vec::new(),
             clauses_walked: 0,
             handlers_listed: 0,
+            roots: gc::Roots::default(),
             expected: None,
             words: HashMap::new(),
         };
@@ -388,9 +391,17 @@ pub fn translate(
                 feature,
                 place: module.function_place(function.index, Some(offset)),
             })?;
-        if t.has_too_many_handlers() {
+        t.count_roots(&operator);
+        let exceeded = if t.has_too_many_handlers() {
+            Some("the calls of the function have too many exception handlers")
+        } else if t.roots.too_many() {
+            Some("the function has too many references alive where garbage may be collected")
+        } else {
+            None
+        };
+        if let Some(message) = exceeded {
             return Err(Error::LimitExceeded {
-                message: "the calls of the function have too many exception handlers".to_owned(),
+                message: message.to_owned(),
                 place: module.function_place(function.index, Some(offset)),
             });
         }
@@ -430,6 +441,7 @@ impl Translator<'_, '_> {
         let variable = self.builder.declare_var(self.env.clif_type(ty));
         if self.env.is_traced(ty) {
             self.builder.declare_var_needs_stack_map(variable);
+            self.roots.locals += 1;
         }
         self.builder.def_var(variable, value);
         self.locals.push(variable);

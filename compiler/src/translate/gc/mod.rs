@@ -7,13 +7,16 @@
 //! next call, and never kept. In a program that makes no objects nothing is declared.
 //!
 //! Rooms: `allocate` makes room, `structure` and `array` work on fields and elements, `cast` tells types apart,
-//! `constant` evaluates constant expressions that make objects.
+//! `constant` evaluates constant expressions that make objects, `roots` counts what the collector is told of.
 
 mod allocate;
 mod array;
 mod cast;
 mod constant;
+mod roots;
 mod structure;
+
+pub(super) use roots::Roots;
 
 use super::{Env, Region, Translator, trap_code, types};
 use crate::canonical;
