@@ -565,6 +565,31 @@ fn calls_inside_thousands_of_clauses() {
 }
 
 #[test]
+fn very_many_references_alive() {
+    // Each of the objects is an operand while those after it are made: what the collector is told of grows with the
+    // square.
+    let pairs = |count: usize, times: usize| {
+        let array = format!(
+            "{} array.new_fixed $a {count} drop\n",
+            "struct.new_default $s\n".repeat(count)
+        );
+        format!(
+            r#"(module (type $s (struct (field i32))) (type $a (array (ref null $s)))
+                (func (export "_start") {}))"#,
+            array.repeat(times)
+        )
+    };
+    let (ran, _) = runs(pairs(500, 2).as_bytes());
+    ran.expect_code(0);
+    refused(
+        pairs(10_000, 2).as_bytes(),
+        &[
+            "limit exceeded: the function has too many references alive where garbage may be collected",
+        ],
+    );
+}
+
+#[test]
 fn deeply_nested_text() {
     for text in [
         "(".repeat(1_000_000),
