@@ -60,6 +60,10 @@ pub(crate) fn examples() -> Result<Vec<Program>> {
                 let lib = root.join("link/lib.wat");
                 program.build = vec!["--link".into(), format!("lib={}", lib.display())];
             }
+            "moonbit" => {
+                let lib = root.join("moonbit/spectest.wat");
+                program.build = vec!["--link".into(), format!("spectest={}", lib.display())];
+            }
             "reactor" => program.build = vec!["--invoke".into(), "gcd".into()],
             _ => {}
         }
