@@ -838,13 +838,6 @@ fn what_is_not_compiled_yet_is_named() {
                  (func (export "wasi_thread_start") (param i32 i32)))"#,
             "garbage collection in a program with threads",
         ),
-        (
-            r#"(module (import "wasi" "thread-spawn" (func (param i32) (result i32)))
-                 (memory 1 1 shared) (tag $t)
-                 (func (export "_start") (throw $t))
-                 (func (export "wasi_thread_start") (param i32 i32)))"#,
-            "exceptions in a program with threads",
-        ),
         (r#"(component)"#, "component-model"),
     ] {
         refused(

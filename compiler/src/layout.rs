@@ -51,6 +51,8 @@ pub struct Layout {
     pub private_size: u64,
     /// The guest can start threads.
     pub has_threads: bool,
+    /// Several threads may run the same code: those of the guest, or of a script.
+    pub is_threaded: bool,
     /// Where threads are put, for programs that can start some.
     pub threads: Option<ThreadsPlace>,
     /// Lowest address and size of the guest's stack.
@@ -142,7 +144,7 @@ const MAX_STATE_BYTES: u64 = 16 << 20;
 /// Room for growth where the program declares no maximum.
 const DEFAULT_GROWTH_ENTRIES: u64 = 1 << 24;
 /// Most address space for threads: far more than a machine has processors for.
-const THREADS_SPACE: u64 = 64 << 30;
+const THREADS_SPACE: u64 = 128 << 30;
 /// Granule of reservations and of the stack.
 const GRANULE: u64 = 0x1_0000;
 /// Largest `--max-stack`.
@@ -270,15 +272,10 @@ pub fn lay_out(
             stress: options.gc_stress,
         }
     });
-    if has_threads && (heap.is_some() || usage.throws) {
-        // One thread would move objects under the hands of another; what is thrown has one place for all.
-        let feature = if usage.throws {
-            "exceptions in a program with threads"
-        } else {
-            "garbage collection in a program with threads"
-        };
+    let is_threaded = program.is_threaded();
+    if is_threaded && heap.is_some() {
         return Err(Error::Unsupported {
-            feature: feature.to_owned(),
+            feature: "garbage collection in a program with threads".to_owned(),
             place: program.main().module.place(),
         });
     }
@@ -430,7 +427,13 @@ pub fn lay_out(
     let threads = (has_threads || program.script.is_some())
         .then(|| {
             let own = if has_threads { private_size } else { 0 };
-            place_threads(program, options, behind, stack_size, own)
+            let arena = if is_threaded && usage.throws && heap.is_none() {
+                exception::ARENA_SIZE
+            } else {
+                0
+            };
+            let stride = threads::stride(stack_size, own, arena);
+            place_threads(program, options, behind, stack_size, stride)
         })
         .transpose()
         .map_err(limit)?;
@@ -459,6 +462,7 @@ pub fn lay_out(
         state_size,
         private_size,
         has_threads,
+        is_threaded,
         threads,
         stack,
         image_base,
@@ -475,9 +479,8 @@ fn place_threads(
     options: &Options,
     from: u64,
     stack_size: u64,
-    own_state: u64,
+    stride: u64,
 ) -> std::result::Result<ThreadsPlace, String> {
-    let stride = threads::stride(stack_size, own_state);
     let base = from.next_multiple_of(GRANULE);
     let wanted = match (options.max_threads, &program.script) {
         (_, Some(_)) => elfin_abi::script::MAX_THREADS,

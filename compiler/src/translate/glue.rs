@@ -54,7 +54,7 @@ pub fn main_function(
             .iter()
             .zip(&env.usage.host_used)
             .any(|(host, used)| *used && host.function().setup.contains(setup));
-        let throws = env.usage.throws && !env.usage.allocates && *setup == Setup::Exceptions;
+        let throws = env.usage.throws && Some(*setup) == exception_setup(env);
         if setup.is_needed(used, &env.grants) || throws {
             t.call_setup(position);
         }
@@ -93,6 +93,16 @@ pub fn main_function(
     }
     t.builder.seal_all_blocks();
     t.builder.finalize(ir_config());
+}
+
+/// What must be prepared for a program that throws.
+fn exception_setup(env: Env<'_>) -> Option<Setup> {
+    match (env.usage.allocates, env.layout.is_threaded) {
+        (false, false) => Some(Setup::Exceptions),
+        (false, true) => Some(Setup::ThreadExceptions),
+        (true, true) => Some(Setup::ThreadThrows),
+        (true, false) => None,
+    }
 }
 
 /// The main function takes the address of the state.

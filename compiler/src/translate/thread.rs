@@ -3,9 +3,11 @@
 //!
 //! In: the steps of instantiation that were not folded. Out: CLIF of functions that no module defines.
 
+use super::exception::holds_exceptions;
 use super::{Env, Region, Translator, ir_config, types};
 use crate::fold::Folded;
 use crate::layout::Entries;
+use crate::module::ValType;
 use crate::program::{Callee, HostId, InstanceId};
 use crate::symbol::Symbol;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, Signature, UserFuncName, Value};
@@ -56,8 +58,12 @@ impl Translator<'_, '_> {
     /// the state that it began with stand those of the first thread's.
     fn own_tables(&mut self) {
         for (table, place) in (0..).zip(&self.env.layout.tables) {
+            // The collector of exceptions or of all objects finds entries by their table's descriptor.
+            let element = ValType::Ref(self.env.program.tables[table as usize].element);
+            let is_root = self.env.is_traced(element) || holds_exceptions(element);
             if let Entries::State(entries) = place.entries
-                && !place.fixed_length
+                && !place.constant
+                && (!place.fixed_length || is_root)
             {
                 let base = self.state_address(entries);
                 let (at, field) = (place.descriptor, TableDescriptor::BASE);
