@@ -81,3 +81,13 @@ fn what_a_thread_threw_ends_with_it() {
     limited.args(["-c", &line]).current_dir(scratch.path());
     finish(limited, None).expect_code(0);
 }
+
+#[test]
+fn tables_of_several_threads_grow() {
+    for options in ["", "--memory checked", "-O 0"] {
+        let scratch = build("tables.wat", options);
+        for target in TARGETS {
+            run(&scratch, target, &[]).expect_code(0);
+        }
+    }
+}

@@ -109,6 +109,9 @@ pub struct TablePlace {
     pub descriptor: u32,
     /// Offset of entry 0 in the state block, or its address in a reservation of its own.
     pub entries: Entries,
+    /// In a program with threads, for a table that grows or is large: how far behind the start of a thread's own state its entries
+    /// lie. Those of the first thread are where `entries` says.
+    pub own: Option<u64>,
     /// Entries it has room for.
     pub capacity: u64,
     /// Its length never changes.
@@ -143,6 +146,8 @@ const MAX_STATE_FIXED_ENTRIES: u64 = 1 << 19;
 const MAX_STATE_BYTES: u64 = 16 << 20;
 /// Room for growth where the program declares no maximum.
 const DEFAULT_GROWTH_ENTRIES: u64 = 1 << 24;
+/// Room for growth in a program with threads, each of which has the table for itself.
+const THREAD_GROWTH_ENTRIES: u64 = 1 << 20;
 /// Most address space for threads: far more than a machine has processors for.
 const THREADS_SPACE: u64 = 128 << 30;
 /// Granule of reservations and of the stack.
@@ -330,8 +335,8 @@ pub fn lay_out(
         let grown = usage.tables_grown[i];
         let capacity = if grown {
             let growth = if has_threads {
-                // Each thread has the table in its own state.
-                MAX_STATE_ENTRIES
+                // Each thread has room for the table.
+                THREAD_GROWTH_ENTRIES
             } else {
                 DEFAULT_GROWTH_ENTRIES
             };
@@ -343,6 +348,7 @@ pub fn lay_out(
         tables.push(TablePlace {
             descriptor: slots.take(TableDescriptor::SIZE),
             entries: Entries::Reserved(0),
+            own: None,
             capacity,
             fixed_length: !grown,
             constant: !usage.tables_written[i]
@@ -375,9 +381,18 @@ pub fn lay_out(
         })
         .collect();
 
+    // In a program with threads: has the table a place behind each thread's own state?
+    let is_apart = |table: &TablePlace| {
+        has_threads
+            && !table.constant
+            && (!table.fixed_length || table.capacity > MAX_STATE_ENTRIES)
+    };
     let mut private_size = u64::MAX;
     if has_threads {
-        for table in tables.iter_mut().filter(|table| !table.constant) {
+        for table in &mut tables {
+            if table.constant || is_apart(table) {
+                continue;
+            }
             let bytes = table.capacity * u64::from(FuncRef::SIZE);
             table.entries = Entries::State(u32::try_from(slots.next).unwrap_or(u32::MAX));
             slots.next = slots.next.saturating_add(bytes);
@@ -393,8 +408,10 @@ pub fn lay_out(
             memory.descriptor = slots.take(MemoryDescriptor::SIZE);
         }
     }
+    // Behind a thread's own state: its tables that grow or are large.
+    let mut own_size = if has_threads { private_size } else { 0 };
     for table in &mut tables {
-        if has_threads && !table.constant {
+        if has_threads && !table.constant && !is_apart(table) {
             continue;
         }
         let bytes = table.capacity * u64::from(FuncRef::SIZE);
@@ -403,7 +420,12 @@ pub fn lay_out(
         } else {
             MAX_STATE_ENTRIES
         };
-        if table.capacity <= most && slots.next + bytes <= MAX_STATE_BYTES {
+        if is_apart(table) {
+            table.own = Some(own_size);
+            own_size = own_size.saturating_add(bytes);
+            table.entries = Entries::Reserved(next);
+            next += bytes.next_multiple_of(GRANULE) + GRANULE;
+        } else if table.capacity <= most && slots.next + bytes <= MAX_STATE_BYTES {
             table.entries = Entries::State(slots.next as u32);
             slots.next += bytes;
         } else {
@@ -426,13 +448,12 @@ pub fn lay_out(
         };
     let threads = (has_threads || program.script.is_some())
         .then(|| {
-            let own = if has_threads { private_size } else { 0 };
             let arena = if is_threaded && usage.throws && heap.is_none() {
                 exception::ARENA_SIZE
             } else {
                 0
             };
-            let stride = threads::stride(stack_size, own, arena);
+            let stride = threads::stride(stack_size, own_size, arena);
             place_threads(program, options, behind, stack_size, stride)
         })
         .transpose()

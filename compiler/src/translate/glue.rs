@@ -258,8 +258,10 @@ impl Translator<'_, '_> {
     }
 
     pub(super) fn fill_table(&mut self, table: usize, callee: Callee, entries: u64) {
-        let base = match self.env.layout.tables[table].entries {
+        let place = self.env.layout.tables[table];
+        let base = match place.entries {
             Entries::State(offset) => self.state_address(offset),
+            Entries::Reserved(_) if place.own.is_some() => self.table_base(TableId(table as u32)),
             Entries::Reserved(address) => self.iconst64(address),
         };
         self.push_function_reference(callee);

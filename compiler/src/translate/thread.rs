@@ -8,13 +8,13 @@ use super::{Env, Region, Translator, ir_config, types};
 use crate::fold::Folded;
 use crate::layout::Entries;
 use crate::module::ValType;
-use crate::program::{Callee, HostId, InstanceId};
+use crate::program::{Callee, Constant, HostId, InstanceId, TableId};
 use crate::symbol::Symbol;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, Signature, UserFuncName, Value};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use elfin_abi::host::Libcall;
-use elfin_abi::state::TableDescriptor;
+use elfin_abi::state::{FuncRef, TableDescriptor};
 
 /// `start(state, thread, argument)` (`elfin_abi::threads::ThreadsHeader::start`): makes the instances of a thread, as
 /// the main function made those of the first, and calls the guest's `wasi_thread_start`. The state begins as it is
@@ -35,7 +35,7 @@ pub fn thread_function(
     let main = InstanceId(env.program.instances.len() as u32 - 1);
     let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
     let params = t.enter();
-    t.own_tables();
+    t.own_tables(folded);
     for step in &folded.steps {
         if t.reachable {
             t.step(folded, *step);
@@ -54,20 +54,44 @@ pub fn thread_function(
 }
 
 impl Translator<'_, '_> {
-    /// Puts the addresses of a thread's own tables into their descriptors, by which the runtime makes them longer. In
-    /// the state that it began with stand those of the first thread's.
-    fn own_tables(&mut self) {
-        for (table, place) in (0..).zip(&self.env.layout.tables) {
-            // The collector of exceptions or of all objects finds entries by their table's descriptor.
-            let element = ValType::Ref(self.env.program.tables[table as usize].element);
+    /// Makes the tables that a thread has for itself: in the state that it began with, descriptors have the addresses of
+    /// the first thread's, by which the runtime makes tables longer, and collectors find what they refer to.
+    fn own_tables(&mut self, folded: &Folded) {
+        let program = self.env.program;
+        for (id, table) in (0..).map(TableId).zip(&program.tables) {
+            let place = self.env.layout.tables[id.index()];
+            let element = ValType::Ref(table.element);
             let is_root = self.env.is_traced(element) || holds_exceptions(element);
-            if let Entries::State(entries) = place.entries
-                && !place.constant
-                && (!place.fixed_length || is_root)
+            let base = match (place.own, place.entries) {
+                (Some(own), _) => {
+                    let state = self.state_address(0);
+                    self.builder.ins().iadd_imm_u(state, own.cast_signed())
+                }
+                (None, Entries::State(entries)) if !place.constant && is_root => {
+                    self.state_address(entries)
+                }
+                _ => continue,
+            };
+            let (at, field) = (place.descriptor, TableDescriptor::BASE);
+            self.store_state(base, at, field, Region::TableLength(id.0));
+        }
+        for (id, table) in (0..).map(TableId).zip(&program.tables) {
+            let place = self.env.layout.tables[id.index()];
+            let entries = &folded.tables[id.index()];
+            if place.constant {
+                continue;
+            }
+            if place.own.is_some() && !entries.is_empty() {
+                let to = self.table_base(id);
+                let from = self.symbol_address(Symbol::TableEntries(id));
+                let len = self.iconst64(entries.len() as u64 * u64::from(FuncRef::SIZE));
+                self.call_libcall(Libcall::Memmove, &[to, from, len]);
+            }
+            if let Constant::Function(callee) = table.init
+                && entries.is_empty()
+                && table.initial > 0
             {
-                let base = self.state_address(entries);
-                let (at, field) = (place.descriptor, TableDescriptor::BASE);
-                self.store_state(base, at, field, Region::TableLength(table));
+                self.fill_table(id.index(), callee, table.initial);
             }
         }
     }

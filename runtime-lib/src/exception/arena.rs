@@ -272,14 +272,16 @@ mod program {
     use crate::exception::tables;
     use crate::{arch, memory, start};
     use core::cell::UnsafeCell;
+    use core::mem::MaybeUninit;
     use elfin_abi::exception::{ARENA_SIZE, Exception, Roots};
     use rustix::mm::ProtFlags;
 
-    struct Shared(UnsafeCell<Arena>);
+    struct Shared(UnsafeCell<MaybeUninit<Arena>>);
     // SAFETY: one thread throws.
     unsafe impl Sync for Shared {}
-    #[unsafe(link_section = ".data.elfin_arena")]
-    static ARENA: Shared = Shared(UnsafeCell::new(Arena::new(0)));
+    // Zero until it is set up: nothing of it is in the file.
+    #[unsafe(link_section = ".bss.elfin_arena")]
+    static ARENA: Shared = Shared(UnsafeCell::new(MaybeUninit::zeroed()));
 
     /// Maps the arena.
     #[unsafe(no_mangle)]
@@ -293,7 +295,7 @@ mod program {
             if let Err(error) = memory::claim(base, end, access, memory::Commit::Later) {
                 start::fail_to_reserve(ARENA_SIZE, "exceptions", error, "");
             }
-            *ARENA.0.get() = Arena::new(base);
+            (*ARENA.0.get()).write(Arena::new(base));
         }
     }
 
@@ -304,8 +306,8 @@ mod program {
     #[unsafe(no_mangle)]
     #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     pub unsafe extern "C" fn elfin_new_exception(tag: u64, size: u64) -> *mut Exception {
-        // SAFETY: one thread throws, and nothing here throws.
-        let arena = unsafe { &mut *ARENA.0.get() };
+        // SAFETY: one thread throws, and nothing here throws. It was set up, and zero would be an arena too.
+        let arena = unsafe { (*ARENA.0.get()).assume_init_mut() };
         // SAFETY: the collector reads the stack of the guest, on which this runs.
         let collect = |arena: &mut Arena| unsafe {
             arch::with_registers_saved(collect, core::ptr::from_mut(arena).cast());
