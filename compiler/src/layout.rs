@@ -79,13 +79,14 @@ pub struct ThreadsPlace {
 /// The place of the garbage-collected heap.
 #[derive(Clone, Copy, Debug)]
 pub struct HeapPlace {
-    /// Offset of its `elfin_abi::gc::Heap` in the state block.
+    /// Offset of its `elfin_abi::gc::Heap` in the state block; of a `ThreadHeap` in a program with threads, which share
+    /// the address space.
     pub state: u32,
     /// First address of the lower half.
     pub base: u64,
     /// Bytes of address space of each half.
     pub half: u64,
-    /// Most bytes of objects.
+    /// Most bytes of objects, those of all threads taken together.
     pub max: u64,
     /// Collect at every allocation.
     pub stress: bool,
@@ -241,7 +242,14 @@ pub fn lay_out(
         })
         .collect();
 
-    let heap_state = usage.allocates.then(|| slots.take(gc::Heap::SIZE));
+    let has_threads = program.has_threads();
+    let heap_state = usage.allocates.then(|| {
+        slots.take(if has_threads {
+            gc::ThreadHeap::SIZE
+        } else {
+            gc::Heap::SIZE
+        })
+    });
 
     let stack_size = options.max_stack.max(GRANULE).next_multiple_of(GRANULE);
     if stack_size > MAX_STACK {
@@ -265,22 +273,24 @@ pub fn lay_out(
         map::MEMORY_BASE_LARGE
     };
 
-    let has_threads = program.has_threads();
     let image_end = memory_base;
     let heap = heap_state.map(|state| {
         let half = (gc::END - image_end) / 2 / GRANULE * GRANULE;
+        // Where heaps of threads take regions of one space, gaps between them may be too small to be of use.
+        let most = if has_threads { half / 4 * 3 } else { half };
         HeapPlace {
             state,
             base: image_end,
             half,
-            max: options.max_gc_heap.min(half) / gc::GRANULE * gc::GRANULE,
+            max: options.max_gc_heap.min(most) / gc::GRANULE * gc::GRANULE,
             stress: options.gc_stress,
         }
     });
     let is_threaded = program.is_threaded();
-    if is_threaded && heap.is_some() {
+    if is_threaded && !has_threads && heap.is_some() {
+        // They share instances, and with them a heap.
         return Err(Error::Unsupported {
-            feature: "garbage collection in a program with threads".to_owned(),
+            feature: "garbage collection in the threads of a script".to_owned(),
             place: program.main().module.place(),
         });
     }

@@ -45,7 +45,12 @@ pub fn main_function(
     }
     if env.layout.heap.is_some() {
         let program = t.symbol_address(Symbol::Gc);
-        t.call_libcall(Libcall::GcSetUp, &[program]);
+        let libcall = if env.layout.has_threads {
+            Libcall::ThreadGcSetUp
+        } else {
+            Libcall::GcSetUp
+        };
+        t.call_libcall(libcall, &[program]);
     }
     for (position, setup) in (0..).zip(Setup::ALL) {
         let used = env
@@ -74,16 +79,7 @@ pub fn main_function(
         let count = t.iconst64(actions.len() as u64);
         t.call_libcall(Libcall::RunScript, &[state, records, count]);
     } else {
-        match step_functions(env, folded) {
-            0 => t.steps(folded, &folded.steps),
-            parts => {
-                for part in 0..parts {
-                    let state = t.state_address(0);
-                    let steps = t.function(Symbol::Steps(part), main_signature);
-                    t.builder.ins().call(steps, &[state]);
-                }
-            }
-        }
+        t.all_steps(folded);
         if t.reachable {
             t.run_entry();
         }
@@ -227,6 +223,20 @@ impl Translator<'_, '_> {
             self.builder.switch_to_block(next);
         }
         self.steps(folded, &folded.steps[folded.ranges[id.index()].clone()]);
+    }
+
+    /// The steps of all instances.
+    pub(super) fn all_steps(&mut self, folded: &Folded) {
+        match step_functions(self.env, folded) {
+            0 => self.steps(folded, &folded.steps),
+            parts => {
+                for part in 0..parts {
+                    let state = self.state_address(0);
+                    let steps = self.function(Symbol::Steps(part), main_signature);
+                    self.builder.ins().call(steps, &[state]);
+                }
+            }
+        }
     }
 
     /// Steps, up to one that is known to trap.

@@ -14,7 +14,7 @@ use cranelift_codegen::ir::{self, AbiParam, InstBuilder, Signature, UserFuncName
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use elfin_abi::host::Libcall;
-use elfin_abi::state::{FuncRef, TableDescriptor};
+use elfin_abi::state::{FuncRef, SegmentDescriptor, TableDescriptor};
 
 /// `start(state, thread, argument)` (`elfin_abi::threads::ThreadsHeader::start`): makes the instances of a thread, as
 /// the main function made those of the first, and calls the guest's `wasi_thread_start`. The state begins as it is
@@ -35,18 +35,21 @@ pub fn thread_function(
     let main = InstanceId(env.program.instances.len() as u32 - 1);
     let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
     let params = t.enter();
+    // Objects are made once each.
+    t.cold = true;
     t.own_tables(folded);
-    for step in &folded.steps {
-        if t.reachable {
-            t.step(folded, *step);
-        }
-    }
+    t.own_segments();
+    t.all_steps(folded);
     if let Some(start) = env.program.entry.thread_start
         && t.reachable
     {
         t.call_function(Callee::Defined(start), &params);
     }
     if t.reachable {
+        if env.layout.heap.is_some() {
+            let program = t.symbol_address(Symbol::Gc);
+            t.call_libcall(Libcall::ThreadGcEnd, &[program]);
+        }
         t.builder.ins().return_(&[]);
     }
     t.builder.seal_all_blocks();
@@ -92,6 +95,18 @@ impl Translator<'_, '_> {
                 && table.initial > 0
             {
                 self.fill_table(id.index(), callee, table.initial);
+            }
+        }
+    }
+
+    /// Likewise for segments whose references a thread evaluates for itself.
+    fn own_segments(&mut self) {
+        let layout = self.env.layout;
+        for (descriptor, items) in layout.elements.iter().zip(&layout.element_items) {
+            if let (Some(descriptor), Some(items)) = (descriptor, items) {
+                let base = self.state_address(*items);
+                let field = SegmentDescriptor::BASE;
+                self.store_state(base, *descriptor, field, Region::Segments);
             }
         }
     }

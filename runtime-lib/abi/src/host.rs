@@ -469,4 +469,10 @@ libcalls! {
     /// `(program: *const gc::Program, bytes: u64) -> u64`: collects garbage, if need be, and returns the
     /// address of `bytes` bytes (a multiple of 8), or 0 when there is no room. The bytes are not cleared.
     GcAllocate = "elfin_gc_allocate";
+    /// As `GcSetUp`, for programs with threads, each of which has a heap of its own.
+    ThreadGcSetUp = "elfin_thread_gc_set_up";
+    /// As `GcAllocate`, likewise.
+    ThreadGcAllocate = "elfin_thread_gc_allocate";
+    /// `(program: *const gc::Program)`: the calling thread ends, and its heap with it.
+    ThreadGcEnd = "elfin_thread_gc_end";
 }
