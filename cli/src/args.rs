@@ -201,7 +201,7 @@ pub(crate) struct ProgramArgs {
     #[arg(long, value_name = "N")]
     pub(crate) max_threads: Option<u32>,
 
-    /// Upper limit of what objects take up in the garbage-collected heap [default: 1GiB]
+    /// Upper limit of what objects take up in the garbage-collected heap, those of all threads together [default: 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_gc_heap: Option<u64>,
 

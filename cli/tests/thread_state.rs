@@ -158,5 +158,6 @@ fn a_full_heap_is_a_trap_in_the_thread_that_wants_more() {
         lost.expect_code(134);
         let expected = "elfin: uncaught exception lost\n    0: thread\n";
         assert_eq!(lost.stderr, expected, "{target}");
+        run(&scratch, target, &["", "", "", "", ""]).expect_code(42);
     }
 }

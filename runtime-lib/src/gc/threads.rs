@@ -323,6 +323,8 @@ impl Window<'_> {
         };
         let mut more = Region::default();
         let (mut fit, is_crowded);
+        // Neither is there as much room as there should be, nor can there be where the region is.
+        let mut is_short = false;
         let mut counted = live;
         {
             let (_held, account) = self.account();
@@ -351,6 +353,7 @@ impl Window<'_> {
                 fit = Fit::TooShort;
                 if needed <= len {
                     counted = wanted.min(len);
+                    is_short = counted < wanted;
                     fit = Fit::Yes;
                 }
             }
@@ -384,6 +387,7 @@ impl Window<'_> {
         let spare_room = old.len.saturating_sub(SLACK);
         if !stress
             && !is_crowded
+            && !is_short
             && old.len <= KEPT
             && spare_room >= live + (limit - live) / 2
             && matches!(fit, Fit::Yes)

@@ -3,7 +3,7 @@
 ;;
 ;; Arguments: none: eight threads and the first one. One: 200 threads, one after the other. Two: as none, but little of
 ;; everything. Three: a thread keeps all that it makes, while others go on making. Four: a thread throws what nothing
-;; catches.
+;; catches. Five: the first thread ends the process with status 42 while others make objects.
 (module
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -199,6 +199,10 @@
         (drop (call $spawn (i32.const 5)))
         (drop (call $spawn (i32.const 5)))
         (drop (call $spawn (local.get $mode)))
+        (if (i32.eq (local.get $mode) (i32.const 5))
+          (then
+            (drop (call $make (i32.const 14) (i32.const 1)))
+            (call $exit (i32.const 42))))
         (call $thread (i32.const 9) (i32.const 5))))
     (loop $more
       (call $check (i32.gt_s (call $spawn (local.get $mode)) (i32.const 0)) (i32.const 19))
