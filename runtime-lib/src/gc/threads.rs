@@ -14,6 +14,7 @@ use super::regions::{GRANULE, Regions};
 use super::roots;
 use crate::lock::{Held, Lock};
 use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
 use elfin_abi::gc::{Program, ThreadHeap};
 use elfin_abi::program::ProgramHeader;
 use linux_raw_sys::general::{__NR_madvise, __NR_mprotect, MADV_DONTNEED};
@@ -68,6 +69,30 @@ impl Heaps {
 impl Default for Heaps {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The account, under its lock.
+struct Locked<'a> {
+    _held: Held<'a>,
+    account: &'a UnsafeCell<Account>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Account;
+
+    #[inline(always)]
+    fn deref(&self) -> &Account {
+        // SAFETY: under the lock.
+        unsafe { &*self.account.get() }
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Account {
+        // SAFETY: under the lock, which is held once.
+        unsafe { &mut *self.account.get() }
     }
 }
 
@@ -158,7 +183,7 @@ pub unsafe fn end(window: &Window<'_>, heap: &mut ThreadHeap) {
             len: heap.region,
         });
     }
-    let (_held, account) = window.account();
+    let mut account = window.account();
     account.held -= heap.counted;
     account.heaps -= 1;
 }
@@ -191,10 +216,11 @@ impl Spare for ThreadHeap {
 
 impl Window<'_> {
     #[inline(always)]
-    fn account(&self) -> (Held<'_>, &mut Account) {
-        let held = self.heaps.lock.acquire();
-        // SAFETY: under the lock; no caller keeps it longer.
-        (held, unsafe { &mut *self.heaps.account.get() })
+    fn account(&self) -> Locked<'_> {
+        Locked {
+            _held: self.heaps.lock.acquire(),
+            account: &self.heaps.account,
+        }
     }
 
     /// Granules of the whole.
@@ -233,7 +259,7 @@ impl Window<'_> {
     fn take(&self, bytes: u64) -> Option<Region> {
         let granules = bytes.div_ceil(GRANULE).max(1);
         let at = {
-            let (_held, account) = self.account();
+            let mut account = self.account();
             account.regions.take(self.total(), granules)?
         };
         let region = Region {
@@ -244,7 +270,7 @@ impl Window<'_> {
         if unsafe { allow(region) } {
             return Some(region);
         }
-        let (_held, account) = self.account();
+        let mut account = self.account();
         account.regions.give_back(at, granules);
         None
     }
@@ -261,7 +287,7 @@ impl Window<'_> {
         }
         // SAFETY: by contract; first, so that whoever takes it next finds it without access.
         unsafe { forbid(region) };
-        let (_held, account) = self.account();
+        let mut account = self.account();
         let at = self.position(region.base);
         account.regions.give_back(at, region.len / GRANULE);
     }
@@ -327,7 +353,7 @@ impl Window<'_> {
         let mut is_short = false;
         let mut counted = live;
         {
-            let (_held, account) = self.account();
+            let mut account = self.account();
             if old.len == 0 {
                 account.heaps += 1;
             }

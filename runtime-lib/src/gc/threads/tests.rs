@@ -153,7 +153,7 @@ impl Own {
     /// Granules that are taken, bytes that are held, heaps.
     fn account(&self) -> (u64, u64, u64) {
         let window = self.window();
-        let (_held, account) = window.account();
+        let account = window.account();
         (account.regions.count(), account.held, account.heaps)
     }
 }
@@ -186,7 +186,9 @@ fn lists_of_several_threads_stay_whole() {
         let (_, held, heaps) = own.account();
         assert_eq!(heaps, 3);
         assert_eq!(held, threads.iter().map(|t| t.heap.counted).sum());
-        threads.map(|thread| own.end(thread));
+        for thread in threads {
+            own.end(thread);
+        }
         assert_eq!(own.account(), (0, 0, 0));
     }
 }
@@ -210,7 +212,9 @@ fn all_heaps_together_hold_no_more_than_the_most() {
     assert!(second > MOST / 3, "{second}");
     assert!(own.account().1 <= MOST);
     assert_eq!(own.list(&threads[0]), [2]);
-    threads.map(|thread| own.end(thread));
+    for thread in threads {
+        own.end(thread);
+    }
     assert_eq!(own.account(), (0, 0, 0));
 }
 
