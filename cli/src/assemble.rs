@@ -28,6 +28,8 @@ pub(crate) struct Executable {
     pub(crate) map: linker::Map,
     /// Time by phase.
     pub(crate) phases: Vec<compiler::Phase>,
+    /// The compiler's remark.
+    pub(crate) remark: Option<String>,
 }
 
 /// Runs `work` on a pool of the threads that `plan` asks for.
@@ -61,6 +63,7 @@ pub(crate) fn assemble(plan: &ProgramPlan, modules: &Modules, arch: Arch) -> Res
         bytes,
         map: image.map,
         phases,
+        remark: program.remark,
     })
 }
 
