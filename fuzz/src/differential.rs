@@ -141,7 +141,9 @@ impl Mode {
         }
     }
 
-    fn options(self, arch: Arch) -> Options {
+    /// The compiler's options for it.
+    #[must_use]
+    pub fn options(self, arch: Arch) -> Options {
         Options {
             addressing: self.addressing,
             memory: self.memory,

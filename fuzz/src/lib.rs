@@ -6,6 +6,7 @@
 //! - [`oracle`]: a module → what it should do, by an independent interpreter
 //! - [`differential`]: modules → executables, and whether they do the same
 //! - [`objects`]: modules that make objects: the same results whenever garbage is collected
+//! - [`exceptions`]: programs that throw, and a model of what they do
 //! - [`compile`]: damaged inputs through the compiler: an error, never a panic, in bounded time
 //! - [`link`]: damaged objects through the linker, likewise
 //! - [`corpus`]: files that are damaged or replayed
@@ -13,6 +14,7 @@
 pub mod compile;
 pub mod corpus;
 pub mod differential;
+pub mod exceptions;
 pub mod generate;
 pub mod link;
 pub mod objects;

@@ -3,7 +3,7 @@
 
 use elfin_compiler::Arch;
 use elfin_fuzz::differential::{self, Case, Mode, Verdict};
-use elfin_fuzz::{compile, corpus, link, objects};
+use elfin_fuzz::{compile, corpus, exceptions, link, objects};
 
 /// Runs on threads whose stacks deep nesting does not exhaust.
 fn on_pool(work: impl FnOnce() + Send) {
@@ -65,6 +65,36 @@ fn objects_whenever_garbage_is_collected() {
             }
         }
         assert!(calls > 50, "{calls}");
+    });
+}
+
+#[test]
+fn exceptions_are_caught_where_the_model_catches_them() {
+    on_pool(|| {
+        for (n, mode) in (0..).zip(Mode::ALL) {
+            for arch in Arch::ALL.iter().filter(|arch| runs(**arch)) {
+                let native = arch.name() == std::env::consts::ARCH;
+                let count = match (native, n) {
+                    (true, _) => 16,
+                    (false, 0 | 1) => 12,
+                    (false, _) => continue,
+                };
+                // In every other mode, garbage is collected at each allocation: the first seed is odd.
+                let seeds = n * 1001..n * 1001 + count;
+                let cases: Vec<_> = seeds.filter_map(exceptions::Case::generate).collect();
+                let caught: u64 = cases.iter().map(|case| case.caught).sum();
+                assert!(caught > 0);
+                for (case, verdict) in cases.iter().zip(exceptions::run(&cases, *arch, *mode)) {
+                    assert!(
+                        matches!(verdict, Verdict::Same { .. }),
+                        "seed {} on {} in mode {}: {verdict:?}",
+                        case.seed,
+                        arch.name(),
+                        mode.name
+                    );
+                }
+            }
+        }
     });
 }
 
