@@ -3,6 +3,7 @@
 //! In: a seed. Out: verdicts. Everything here is a function of its seed, so that a finding is one number.
 //!
 //! - [`generate`]: seed → a module that ends, whatever is called
+//! - [`vectors`]: seed → a module of vector operations
 //! - [`oracle`]: a module → what it should do, by an independent interpreter
 //! - [`differential`]: modules → executables, and whether they do the same
 //! - [`objects`]: modules that make objects: the same results whenever garbage is collected
@@ -19,6 +20,7 @@ pub mod generate;
 pub mod link;
 pub mod objects;
 pub mod oracle;
+pub mod vectors;
 
 /// What a caught panic said.
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

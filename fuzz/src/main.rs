@@ -51,6 +51,9 @@ enum Command {
         /// Modules in one executable; without it, one to eight natively and 32 under emulation.
         #[arg(long)]
         batch: Option<u64>,
+        /// Modules of vector operations, and not what wasm-smith makes.
+        #[arg(long)]
+        vectors: bool,
         /// These modules and not generated ones.
         files: Vec<PathBuf>,
     },
@@ -127,6 +130,7 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
             mode,
             cpu,
             batch,
+            vectors,
             files,
         } => {
             let cpu = cpu.as_ref().map(|text| Cpu::parse(text, *target));
@@ -144,17 +148,21 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
             let mut tally = batches
                 .par_iter()
                 .map(|batch| {
-                    let cases: Vec<Case> = batch.clone().filter_map(Case::generate).collect();
+                    let generate = |seed| match vectors {
+                        true => Some(Case::of_vectors(seed)),
+                        false => Case::generate(seed),
+                    };
+                    let cases: Vec<Case> = batch.clone().filter_map(generate).collect();
                     let mode = mode.0.unwrap_or_else(|| Mode::of_seed(batch.start));
                     let missing = batch.end - batch.start - cases.len() as u64;
-                    let mut tally = try_batch(&cases, *target, mode.on(cpu), &findings);
+                    let mut tally = try_batch(&cases, *vectors, *target, mode.on(cpu), &findings);
                     tally.count("no module generated", missing);
                     tally
                 })
                 .reduce(Tally::default, Tally::join);
             for case in cases {
                 let mode = mode.0.unwrap_or(Mode::ALL[0]);
-                tally = tally.join(try_batch(&[case], *target, mode.on(cpu), &findings));
+                tally = tally.join(try_batch(&[case], false, *target, mode.on(cpu), &findings));
             }
             print!("{tally}");
             Ok::<(), String>(())
@@ -250,7 +258,13 @@ fn batches(seeds: std::ops::Range<u64>, size: Option<u64>) -> Vec<std::ops::Rang
     batches
 }
 
-fn try_batch(cases: &[Case], target: Arch, mode: Mode, findings: &Findings<'_>) -> Tally {
+fn try_batch(
+    cases: &[Case],
+    vectors: bool,
+    target: Arch,
+    mode: Mode,
+    findings: &Findings<'_>,
+) -> Tally {
     let mut tally = Tally::default();
     for (case, verdict) in cases.iter().zip(differential::run(cases, target, mode)) {
         tally.take(verdict, mode, |message, alone| {
@@ -260,7 +274,12 @@ fn try_batch(cases: &[Case], target: Arch, mode: Mode, findings: &Findings<'_>) 
             } else {
                 (first, last - first + 1)
             };
-            let again = again("differential", seed, count, target, mode);
+            let command = if vectors {
+                "differential --vectors"
+            } else {
+                "differential"
+            };
+            let again = again(command, seed, count, target, mode);
             let name = format!("{}-{}-{}", target.name(), mode.name, case.seed);
             findings.save(&name, &case.wasm, message, &again);
         });

@@ -120,6 +120,27 @@ fn the_same_as_the_oracle() {
 }
 
 #[test]
+fn vectors_as_the_oracle_has_them() {
+    on_pool(|| {
+        for (n, mode) in (0..).zip(Mode::ALL) {
+            for arch in Arch::ALL.iter().filter(|arch| runs(**arch)) {
+                let native = arch.name() == std::env::consts::ARCH;
+                // Emulated: with optimisation and without.
+                let count = match (native, n) {
+                    (true, _) => 12,
+                    (false, 0 | 1) => 12,
+                    (false, _) => continue,
+                };
+                let start = n * 1000;
+                let cases: Vec<Case> = (start..start + count).map(Case::of_vectors).collect();
+                let found = differences(&cases, *arch, *mode);
+                assert!(found.is_empty(), "{}", found.join("\n"));
+            }
+        }
+    });
+}
+
+#[test]
 fn regressions() {
     on_pool(|| {
         let paths = corpus::regressions().expect("the corpus");
