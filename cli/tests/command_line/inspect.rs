@@ -46,6 +46,38 @@ fn inspect_a_module() {
     );
 }
 
+/// Imports, exports and signatures call a type by one name: the first index that there is for it.
+#[test]
+fn one_type_has_one_name() {
+    let scratch = scratch(&[]);
+    let module = r#"(module
+        (type $f (func))
+        (type $s (struct (field i64)))
+        (type $same (struct (field i64)))
+        (import "env" "g" (global (ref null $s)))
+        (import "env" "t" (table 1 (ref null $same)))
+        (tag (export "e") (param (ref null $same)))
+        (global (export "own") (ref null $s) (ref.null $s))
+        (func (export "x") (param (ref $same)) (result (ref null $f)) (ref.null $f)))"#;
+    fs::write(scratch.path().join("types.wat"), module).expect("module");
+    let text = run_elfin(scratch.path(), "inspect types.wat");
+    text.expect_code(0);
+    for line in [
+        "  env.g: global (ref null 1)   not provided by elfin",
+        "  env.t: table 1.. entries of (ref null 1)   not provided by elfin",
+        "  e: tag ((ref null 1)) -> ()",
+        "  own: global (ref null 1)",
+        "  x: func ((ref 1)) -> ((ref null 0))",
+        "  1.. entries of (ref null 1)",
+    ] {
+        assert!(
+            text.text().lines().any(|found| found == line),
+            "no {line:?} in:\n{}",
+            text.text()
+        );
+    }
+}
+
 #[test]
 fn what_inspect_says_is_what_build_does() {
     let Some(root) = support::real_modules() else {
