@@ -72,7 +72,9 @@ fn write_vectors(guest: &Guest, fd: i32, vectors: i32, count: i32, written: i32)
         bytes.extend(read(guest, word(guest, vector)?, len)?);
     }
     let done = match fd {
-        1 => std::io::stdout().write_all(&bytes).and_then(|()| std::io::stdout().flush()),
+        1 => std::io::stdout()
+            .write_all(&bytes)
+            .and_then(|()| std::io::stdout().flush()),
         2 => std::io::stderr().write_all(&bytes),
         _ => return Some(BAD_DESCRIPTOR),
     };
@@ -88,15 +90,35 @@ type In<'a> = Caller<'a, Guest>;
 /// Gives a linker all of them.
 pub(crate) fn define(linker: &mut Linker<Guest>) -> Result<()> {
     let started = Instant::now();
-    linker.func_wrap(PREVIEW1, "args_sizes_get", |guest: In<'_>, count: i32, size: i32| {
-        errno(put_sizes(guest.data(), &guest.data().arguments, count, size))
-    })?;
-    linker.func_wrap(PREVIEW1, "args_get", |guest: In<'_>, pointers: i32, bytes: i32| {
-        errno(put_strings(guest.data(), &guest.data().arguments, pointers, bytes))
-    })?;
-    linker.func_wrap(PREVIEW1, "environ_sizes_get", |guest: In<'_>, count: i32, size: i32| {
-        errno(put_sizes(guest.data(), &[], count, size))
-    })?;
+    linker.func_wrap(
+        PREVIEW1,
+        "args_sizes_get",
+        |guest: In<'_>, count: i32, size: i32| {
+            errno(put_sizes(
+                guest.data(),
+                &guest.data().arguments,
+                count,
+                size,
+            ))
+        },
+    )?;
+    linker.func_wrap(
+        PREVIEW1,
+        "args_get",
+        |guest: In<'_>, pointers: i32, bytes: i32| {
+            errno(put_strings(
+                guest.data(),
+                &guest.data().arguments,
+                pointers,
+                bytes,
+            ))
+        },
+    )?;
+    linker.func_wrap(
+        PREVIEW1,
+        "environ_sizes_get",
+        |guest: In<'_>, count: i32, size: i32| errno(put_sizes(guest.data(), &[], count, size)),
+    )?;
     linker.func_wrap(PREVIEW1, "environ_get", |_: i32, _: i32| SUCCESS)?;
     linker.func_wrap(PREVIEW1, "fd_prestat_get", |_: i32, _: i32| BAD_DESCRIPTOR)?;
     linker.func_wrap(PREVIEW1, "fd_close", |_: i32| SUCCESS)?;
@@ -104,19 +126,25 @@ pub(crate) fn define(linker: &mut Linker<Guest>) -> Result<()> {
         std::thread::yield_now();
         SUCCESS
     })?;
-    linker.func_wrap(PREVIEW1, "proc_exit", |status: i32| {
-        std::process::exit(status);
+    linker.func_wrap(PREVIEW1, "proc_exit", |status: i32| -> () {
+        std::process::exit(status)
     })?;
     linker.func_wrap(
         PREVIEW1,
         "clock_time_get",
         move |guest: In<'_>, clock: i32, _: i64, time: i32| {
             let now = match clock {
-                0 => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+                0 => SystemTime::now()
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap_or_default(),
                 1 => started.elapsed(),
                 _ => return INVALID,
             };
-            errno(write(guest.data(), time, &(now.as_nanos() as u64).to_le_bytes()))
+            errno(write(
+                guest.data(),
+                time,
+                &(now.as_nanos() as u64).to_le_bytes(),
+            ))
         },
     )?;
     linker.func_wrap(

@@ -61,7 +61,11 @@ fn run(file: &str, arguments: Vec<String>) -> Result<()> {
     let mut memory = None;
     for import in module.imports() {
         if let ExternType::Memory(ty) = import.ty() {
-            memory = Some((import.module(), import.name(), SharedMemory::new(&engine, ty)?));
+            memory = Some((
+                import.module(),
+                import.name(),
+                SharedMemory::new(&engine, ty)?,
+            ));
         }
     }
     let (space, name, memory) = memory.ok_or_else(|| Error::msg("it imports no memory"))?;
@@ -87,7 +91,10 @@ fn enter(
     guest: Guest,
     call: impl FnOnce(&mut Store<Guest>, wasmtime::Instance) -> Result<()>,
 ) -> Result<()> {
-    let threads = guest.threads.clone().ok_or_else(|| Error::msg("not linked"))?;
+    let threads = guest
+        .threads
+        .clone()
+        .ok_or_else(|| Error::msg("not linked"))?;
     let mut store = Store::new(threads.module.module().engine(), guest);
     let instance = threads.module.instantiate(&mut store)?;
     call(&mut store, instance)
@@ -95,12 +102,15 @@ fn enter(
 
 /// The number of a new thread, or -1.
 fn spawn(guest: &Guest, argument: i32) -> i32 {
-    let Some(threads) = &guest.threads else { return -1 };
+    let Some(threads) = &guest.threads else {
+        return -1;
+    };
     let id = threads.next.fetch_add(1, Ordering::Relaxed);
     let guest = guest.clone();
     let body = move || {
         let result = enter(guest, |store, instance| {
-            let start = instance.get_typed_func::<(i32, i32), ()>(&mut *store, "wasi_thread_start")?;
+            let start =
+                instance.get_typed_func::<(i32, i32), ()>(&mut *store, "wasi_thread_start")?;
             start.call(store, (id, argument))
         });
         if let Err(error) = result {
@@ -129,7 +139,9 @@ fn main() -> ExitCode {
             println!("the wasmtime 48.0.8 crate, with threads");
             Ok(())
         }
-        _ => Err(Error::msg("compile FILE.wasm OUT, or run OUT [ARGUMENT]...")),
+        _ => Err(Error::msg(
+            "compile FILE.wasm OUT, or run OUT [ARGUMENT]...",
+        )),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
