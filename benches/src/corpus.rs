@@ -50,6 +50,11 @@ pub(crate) fn object_guests() -> Result<Vec<Program>> {
     modules_below(&package_root().join("objects"))
 }
 
+/// Our own guests with threads, by name.
+pub(crate) fn thread_guests() -> Result<Vec<Program>> {
+    modules_below(&package_root().join("threads"))
+}
+
 /// The programs in `examples/`, by name.
 pub(crate) fn examples() -> Result<Vec<Program>> {
     let root = project_root().join("examples");

@@ -6,7 +6,7 @@
 
 use crate::generate::Random;
 use crate::oracle::{self, Behaviour, Outcome, Step, Word};
-use crate::{generate, panic_message};
+use crate::{generate, panic_message, vectors};
 use elfin_abi::trap::TrapCode;
 use elfin_compiler::link::Linker;
 use elfin_compiler::module::{Module, ValType};
@@ -31,6 +31,13 @@ impl Case {
     pub fn generate(seed: u64) -> Option<Self> {
         let wasm = generate::module(seed)?;
         Some(Self { seed, wasm })
+    }
+
+    /// The case of a seed that is vector operations and nothing else.
+    #[must_use]
+    pub fn of_vectors(seed: u64) -> Self {
+        let wasm = vectors::module(seed);
+        Self { seed, wasm }
     }
 }
 
@@ -141,7 +148,9 @@ impl Mode {
         }
     }
 
-    fn options(self, arch: Arch) -> Options {
+    /// The compiler's options for it.
+    #[must_use]
+    pub fn options(self, arch: Arch) -> Options {
         Options {
             addressing: self.addressing,
             memory: self.memory,
