@@ -16,6 +16,23 @@ fn invoke() {
     }
 }
 
+/// It can be built, but hardly anybody wants a program that makes itself ready and ends.
+#[test]
+fn a_reactor_that_nothing_is_called_of() {
+    let reactor = r#"(module (func (export "_initialize")) (func (export "answer") (result i32) (i32.const 42)))"#;
+    let scratch = scratch(&[]);
+    fs::write(scratch.path().join("reactor.wat"), reactor).expect("guest");
+    let built = run_elfin(scratch.path(), "build reactor.wat");
+    built.expect_code(0);
+    for part in ["note: reactor.wat: ", "`_start`", "--invoke", "answer"] {
+        assert!(built.stderr.contains(part), "{part}: {}", built.stderr);
+    }
+    let called = run_elfin(scratch.path(), "build reactor.wat --invoke answer");
+    assert!(called.expect_code(0).stderr.is_empty(), "{}", called.stderr);
+    let ran = run_native(&scratch.path().join("reactor"), &[]);
+    assert_eq!(ran.text(), "42\n");
+}
+
 #[test]
 fn link() {
     let scratch = scratch(&["main.wat", "add.wat"]);

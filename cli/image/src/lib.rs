@@ -11,9 +11,9 @@ use elfin_linker as linker;
 #[must_use]
 pub fn runtime(arch: Arch) -> &'static [u8] {
     match arch {
-        Arch::X86_64 => include_bytes!("../../runtime-lib/prebuilt/x86_64.o"),
-        Arch::Aarch64 => include_bytes!("../../runtime-lib/prebuilt/aarch64.o"),
-        Arch::Riscv64 => include_bytes!("../../runtime-lib/prebuilt/riscv64.o"),
+        Arch::X86_64 => include_bytes!("../../../runtime-lib/prebuilt/x86_64.o"),
+        Arch::Aarch64 => include_bytes!("../../../runtime-lib/prebuilt/aarch64.o"),
+        Arch::Riscv64 => include_bytes!("../../../runtime-lib/prebuilt/riscv64.o"),
     }
 }
 
