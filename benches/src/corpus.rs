@@ -65,6 +65,17 @@ pub(crate) fn examples() -> Result<Vec<Program>> {
                 let lib = root.join("link/lib.wat");
                 program.build = vec!["--link".into(), format!("lib={}", lib.display())];
             }
+            "js-string" => {
+                for (module, file) in [
+                    ("wasm:js-string", "builtins.wat"),
+                    ("'", "strings.wat"),
+                    ("console", "console.wat"),
+                ] {
+                    let lib = root.join("js-string").join(file);
+                    let link = format!("{module}={}", lib.display());
+                    program.build.extend(["--link".into(), link]);
+                }
+            }
             "moonbit" => {
                 let lib = root.join("moonbit/spectest.wat");
                 program.build = vec!["--link".into(), format!("spectest={}", lib.display())];
