@@ -434,18 +434,21 @@ impl Writer<'_, '_> {
                 }
                 self.close();
             }
-            Stmt::Loop(label, count, counter, body) => {
+            Stmt::Loop([end, again], count, counter, body) => {
                 let counter = *counter as u32;
                 self.put(&I::I32Const(*count as i32));
                 self.put(&I::LocalSet(counter));
-                self.open(&I::Block(BlockType::Empty), Some(*label));
-                self.open(&I::Loop(BlockType::Empty), None);
-                self.statements(body);
+                self.open(&I::Block(BlockType::Empty), Some(*end));
+                self.open(&I::Loop(BlockType::Empty), Some(*again));
+                self.put(&I::LocalGet(counter));
+                self.put(&I::I32Eqz);
+                self.put(&I::BrIf(1));
                 self.put(&I::LocalGet(counter));
                 self.put(&I::I32Const(1));
                 self.put(&I::I32Sub);
-                self.put(&I::LocalTee(counter));
-                self.put(&I::BrIf(0));
+                self.put(&I::LocalSet(counter));
+                self.statements(body);
+                self.put(&I::Br(0));
                 self.close();
                 self.close();
             }
@@ -522,7 +525,7 @@ impl Writer<'_, '_> {
                     exception,
                     body,
                 } => Some((payload, exception, body)),
-                Then::Break(_) => None,
+                Then::Break(_) | Then::Return => None,
             })
             .collect();
         for (payload, exception, _) in handlers.iter().rev() {
@@ -540,6 +543,7 @@ impl Writer<'_, '_> {
                         (handler.next().unwrap_or(0), exception.is_some())
                     }
                     Then::Break(label) => (self.depth(*label), false),
+                    Then::Return => (self.labels.len() as u32, false),
                 };
                 match (catch.tag.map(|tag| tag as u32), with_reference) {
                     (Some(tag), false) => Clause3::One { tag, label },

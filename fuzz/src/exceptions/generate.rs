@@ -367,11 +367,14 @@ impl Maker<'_> {
                 Stmt::If(condition, then, otherwise)
             }
             13 => {
-                let (label, count) = (self.label(), 1 + self.random.below(3));
+                let (end, again) = (self.label(), self.label());
+                let count = 1 + self.random.below(3) as u32;
                 self.locals.push(Ty::I32);
                 let counter = self.locals.len() - 1;
-                let body = self.within(self.plain(label), inner);
-                Stmt::Loop(label, count as u32, counter, body)
+                self.labels.push(self.plain(end));
+                let body = self.within(self.plain(again), inner);
+                self.labels.pop();
+                Stmt::Loop([end, again], count, counter, body)
             }
             14 => {
                 let label = self.label();
@@ -525,6 +528,8 @@ impl Maker<'_> {
                 .collect();
             let then = if payload.is_empty() && !outer.is_empty() && self.random.one_in(3) {
                 Then::Break(outer[self.random.below(outer.len())])
+            } else if payload == self.signatures[self.index].1 && self.random.one_in(4) {
+                Then::Return
             } else {
                 let exception = self.random.one_in(2).then(|| self.local(Ty::Exn));
                 let payload = self.locals(&payload);

@@ -226,10 +226,11 @@ impl<'p> Machine<'p> {
                 };
                 self.run(frame, body)?;
             }
-            Stmt::Loop(label, count, _, body) => {
+            Stmt::Loop([end, again], count, _, body) => {
                 for _ in 0..*count {
-                    match at(*label, self.run(frame, body)) {
-                        Err(Exit::Break(target)) if target == *label => break,
+                    let turn = leave(*again, at(*again, self.run(frame, body)));
+                    match at(*end, turn) {
+                        Err(Exit::Break(target)) if target == *end => break,
                         result => result?,
                     }
                 }
@@ -338,6 +339,10 @@ impl<'p> Machine<'p> {
         self.caught += 1;
         match &catch.then {
             Then::Break(label) => Err(Exit::Break(*label)),
+            Then::Return => Err(Exit::Return(match catch.tag {
+                Some(_) => exception.payload.clone(),
+                None => Vec::new(),
+            })),
             Then::Handle {
                 payload,
                 exception: local,

@@ -198,11 +198,11 @@ pub enum Stmt {
     Call(Call, Vec<usize>),
     /// `if`.
     If(Expr, Vec<Stmt>, Vec<Stmt>),
-    /// So many times, counted in a local that nothing else uses.
-    Loop(Label, u32, usize, Vec<Stmt>),
+    /// So many times, counted in a local that nothing else uses. The labels are those of its end, and of its next turn.
+    Loop([Label; 2], u32, usize, Vec<Stmt>),
     /// `block`.
     Block(Label, Vec<Stmt>),
-    /// `br_if` to the end of something.
+    /// `br_if` to the end of something, or to the next turn of a loop.
     BreakIf(Expr, Label),
     /// `throw`.
     Throw(usize, Vec<Expr>),
@@ -256,8 +256,10 @@ pub enum Then {
         /// The code.
         body: Vec<Stmt>,
     },
-    /// To the end of something else; nothing is carried.
+    /// To the end of something else, or to a loop's next turn; nothing is carried.
     Break(Label),
+    /// Out of the function, of which what is carried are the results.
+    Return,
 }
 
 /// A clause of a legacy `try`.
