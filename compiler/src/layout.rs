@@ -51,6 +51,8 @@ pub struct Layout {
     pub private_size: u64,
     /// The guest can start threads.
     pub has_threads: bool,
+    /// Several threads may run the same code: those of the guest, or of a script.
+    pub is_threaded: bool,
     /// Where threads are put, for programs that can start some.
     pub threads: Option<ThreadsPlace>,
     /// Lowest address and size of the guest's stack.
@@ -77,13 +79,14 @@ pub struct ThreadsPlace {
 /// The place of the garbage-collected heap.
 #[derive(Clone, Copy, Debug)]
 pub struct HeapPlace {
-    /// Offset of its `elfin_abi::gc::Heap` in the state block.
+    /// Offset of its `elfin_abi::gc::Heap` in the state block; of a `ThreadHeap` in a program with threads, which share
+    /// the address space.
     pub state: u32,
     /// First address of the lower half.
     pub base: u64,
     /// Bytes of address space of each half.
     pub half: u64,
-    /// Most bytes of objects.
+    /// Most bytes of objects, those of all threads taken together.
     pub max: u64,
     /// Collect at every allocation.
     pub stress: bool,
@@ -107,6 +110,9 @@ pub struct TablePlace {
     pub descriptor: u32,
     /// Offset of entry 0 in the state block, or its address in a reservation of its own.
     pub entries: Entries,
+    /// In a program with threads, for a table that grows or is large: how far behind the start of a thread's own state its entries
+    /// lie. Those of the first thread are where `entries` says.
+    pub own: Option<u64>,
     /// Entries it has room for.
     pub capacity: u64,
     /// Its length never changes.
@@ -141,8 +147,10 @@ const MAX_STATE_FIXED_ENTRIES: u64 = 1 << 19;
 const MAX_STATE_BYTES: u64 = 16 << 20;
 /// Room for growth where the program declares no maximum.
 const DEFAULT_GROWTH_ENTRIES: u64 = 1 << 24;
+/// Room for growth in a program with threads, each of which has the table for itself.
+const THREAD_GROWTH_ENTRIES: u64 = 1 << 20;
 /// Most address space for threads: far more than a machine has processors for.
-const THREADS_SPACE: u64 = 64 << 30;
+const THREADS_SPACE: u64 = 128 << 30;
 /// Granule of reservations and of the stack.
 const GRANULE: u64 = 0x1_0000;
 /// Largest `--max-stack`.
@@ -234,7 +242,14 @@ pub fn lay_out(
         })
         .collect();
 
-    let heap_state = usage.allocates.then(|| slots.take(gc::Heap::SIZE));
+    let has_threads = program.has_threads();
+    let heap_state = usage.allocates.then(|| {
+        slots.take(if has_threads {
+            gc::ThreadHeap::SIZE
+        } else {
+            gc::Heap::SIZE
+        })
+    });
 
     let stack_size = options.max_stack.max(GRANULE).next_multiple_of(GRANULE);
     if stack_size > MAX_STACK {
@@ -258,27 +273,24 @@ pub fn lay_out(
         map::MEMORY_BASE_LARGE
     };
 
-    let has_threads = program.has_threads();
     let image_end = memory_base;
     let heap = heap_state.map(|state| {
         let half = (gc::END - image_end) / 2 / GRANULE * GRANULE;
+        // Where heaps of threads take regions of one space, gaps between them may be too small to be of use.
+        let most = if has_threads { half / 4 * 3 } else { half };
         HeapPlace {
             state,
             base: image_end,
             half,
-            max: options.max_gc_heap.min(half) / gc::GRANULE * gc::GRANULE,
+            max: options.max_gc_heap.min(most) / gc::GRANULE * gc::GRANULE,
             stress: options.gc_stress,
         }
     });
-    if has_threads && (heap.is_some() || usage.throws) {
-        // One thread would move objects under the hands of another; what is thrown has one place for all.
-        let feature = if usage.throws {
-            "exceptions in a program with threads"
-        } else {
-            "garbage collection in a program with threads"
-        };
+    let is_threaded = program.is_threaded();
+    if is_threaded && !has_threads && heap.is_some() {
+        // They share instances, and with them a heap.
         return Err(Error::Unsupported {
-            feature: feature.to_owned(),
+            feature: "garbage collection in the threads of a script".to_owned(),
             place: program.main().module.place(),
         });
     }
@@ -333,8 +345,8 @@ pub fn lay_out(
         let grown = usage.tables_grown[i];
         let capacity = if grown {
             let growth = if has_threads {
-                // Each thread has the table in its own state.
-                MAX_STATE_ENTRIES
+                // Each thread has room for the table.
+                THREAD_GROWTH_ENTRIES
             } else {
                 DEFAULT_GROWTH_ENTRIES
             };
@@ -346,6 +358,7 @@ pub fn lay_out(
         tables.push(TablePlace {
             descriptor: slots.take(TableDescriptor::SIZE),
             entries: Entries::Reserved(0),
+            own: None,
             capacity,
             fixed_length: !grown,
             constant: !usage.tables_written[i]
@@ -378,9 +391,18 @@ pub fn lay_out(
         })
         .collect();
 
+    // In a program with threads: has the table a place behind each thread's own state?
+    let is_apart = |table: &TablePlace| {
+        has_threads
+            && !table.constant
+            && (!table.fixed_length || table.capacity > MAX_STATE_ENTRIES)
+    };
     let mut private_size = u64::MAX;
     if has_threads {
-        for table in tables.iter_mut().filter(|table| !table.constant) {
+        for table in &mut tables {
+            if table.constant || is_apart(table) {
+                continue;
+            }
             let bytes = table.capacity * u64::from(FuncRef::SIZE);
             table.entries = Entries::State(u32::try_from(slots.next).unwrap_or(u32::MAX));
             slots.next = slots.next.saturating_add(bytes);
@@ -396,8 +418,10 @@ pub fn lay_out(
             memory.descriptor = slots.take(MemoryDescriptor::SIZE);
         }
     }
+    // Behind a thread's own state: its tables that grow or are large.
+    let mut own_size = if has_threads { private_size } else { 0 };
     for table in &mut tables {
-        if has_threads && !table.constant {
+        if has_threads && !table.constant && !is_apart(table) {
             continue;
         }
         let bytes = table.capacity * u64::from(FuncRef::SIZE);
@@ -406,7 +430,12 @@ pub fn lay_out(
         } else {
             MAX_STATE_ENTRIES
         };
-        if table.capacity <= most && slots.next + bytes <= MAX_STATE_BYTES {
+        if is_apart(table) {
+            table.own = Some(own_size);
+            own_size = own_size.saturating_add(bytes);
+            table.entries = Entries::Reserved(next);
+            next += bytes.next_multiple_of(GRANULE) + GRANULE;
+        } else if table.capacity <= most && slots.next + bytes <= MAX_STATE_BYTES {
             table.entries = Entries::State(slots.next as u32);
             slots.next += bytes;
         } else {
@@ -429,8 +458,13 @@ pub fn lay_out(
         };
     let threads = (has_threads || program.script.is_some())
         .then(|| {
-            let own = if has_threads { private_size } else { 0 };
-            place_threads(program, options, behind, stack_size, own)
+            let arena = if is_threaded && usage.throws && heap.is_none() {
+                exception::ARENA_SIZE
+            } else {
+                0
+            };
+            let stride = threads::stride(stack_size, own_size, arena);
+            place_threads(program, options, behind, stack_size, stride)
         })
         .transpose()
         .map_err(limit)?;
@@ -459,6 +493,7 @@ pub fn lay_out(
         state_size,
         private_size,
         has_threads,
+        is_threaded,
         threads,
         stack,
         image_base,
@@ -475,9 +510,8 @@ fn place_threads(
     options: &Options,
     from: u64,
     stack_size: u64,
-    own_state: u64,
+    stride: u64,
 ) -> std::result::Result<ThreadsPlace, String> {
-    let stride = threads::stride(stack_size, own_state);
     let base = from.next_multiple_of(GRANULE);
     let wanted = match (options.max_threads, &program.script) {
         (_, Some(_)) => elfin_abi::script::MAX_THREADS,

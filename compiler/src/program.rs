@@ -376,6 +376,13 @@ impl Program<'_> {
         self.entry.thread_start.is_some()
     }
 
+    /// Whether several threads may run its code: those of the guest, or those of a script, which share instances.
+    #[must_use]
+    pub fn is_threaded(&self) -> bool {
+        let mut actions = self.script.iter().flatten();
+        self.has_threads() || actions.any(|a| matches!(a.kind, ActionKind::Thread { .. }))
+    }
+
     /// The main instance.
     ///
     /// # Panics

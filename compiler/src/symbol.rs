@@ -2,7 +2,7 @@
 //!
 //! In: nothing. Out: [`Symbol`], its encoding in two numbers, and what `emit` calls it in the object.
 
-use crate::program::{DataId, ElementId, FuncId, HostId, UnknownId};
+use crate::program::{DataId, ElementId, FuncId, HostId, TableId, UnknownId};
 use cranelift_codegen::ir::UserExternalName;
 use elfin_abi::host::{Libcall, Setup};
 
@@ -47,6 +47,8 @@ pub enum Symbol {
     Gc,
     /// Some of the steps at start, where there are many.
     Steps(u32),
+    /// What a table begins with that each thread has elsewhere.
+    TableEntries(TableId),
 }
 
 impl Symbol {
@@ -91,6 +93,7 @@ impl Symbol {
             Symbol::CpuName => (14, 0),
             Symbol::Gc => (15, 0),
             Symbol::Steps(index) => (18, index),
+            Symbol::TableEntries(id) => (19, id.0),
         };
         UserExternalName { namespace, index }
     }
@@ -122,6 +125,7 @@ impl Symbol {
             14 => Symbol::CpuName,
             15 => Symbol::Gc,
             18 => Symbol::Steps(index),
+            19 => Symbol::TableEntries(TableId(index)),
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }

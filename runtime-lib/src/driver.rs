@@ -250,7 +250,7 @@ mod script {
 
     /// Ends the action in progress, whose exception nothing caught.
     #[unsafe(link_section = ".text.elfin_driver")]
-    extern "C" fn on_uncaught() -> ! {
+    extern "C" fn on_uncaught(_: u32, _: u64, _: u64) -> ! {
         let saved = threads::current().map_or(&SAVED, |record| &record.saved);
         // SAFETY: what throws is called by an action.
         unsafe { arch::recover(saved.load(Ordering::Relaxed), elfin_abi::script::UNCAUGHT) }

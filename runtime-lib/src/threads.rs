@@ -62,7 +62,7 @@ pub(crate) struct Record {
     pub(crate) saved: AtomicU64,
 }
 
-const _: () = assert!(size_of::<Record>() as u64 <= threads::RECORD);
+const _: () = assert!(size_of::<Record>() as u64 <= threads::RECORD / 2);
 
 #[unsafe(link_section = ".text.elfin_threads")]
 fn header() -> &'static ThreadsHeader {
@@ -113,6 +113,30 @@ pub(crate) fn header_of(thread: Option<&Record>) -> ProgramHeader {
             stack_size: header().stack_size,
             ..program
         },
+    }
+}
+
+/// The second half of a thread's record: what exceptions need, zero at first.
+#[inline(always)]
+pub(crate) fn arena_record(thread: &Record) -> *mut u8 {
+    (core::ptr::from_ref(thread) as u64 + threads::RECORD / 2) as *mut u8
+}
+
+/// Where a thread's exceptions live, in a program that throws.
+#[inline(always)]
+pub(crate) fn arena(thread: &Record) -> u64 {
+    slot(thread.index) + header().stride - elfin_abi::exception::ARENA_SIZE
+}
+
+/// How far a thread's own state is from the first thread's. Threads of scripts have none of their own.
+#[inline(always)]
+pub(crate) fn state_distance(thread: Option<&Record>) -> u64 {
+    let header = header();
+    match thread {
+        Some(record) if header.start != 0 => {
+            state(header, record.index) - crate::program::program().header().state
+        }
+        _ => 0,
     }
 }
 
@@ -331,9 +355,34 @@ unsafe extern "C" fn on_signal(signal: u32, info: *const SignalInfo, context: *c
     }
 }
 
-/// Ends the process because of a trap. Of several that trap at once the first one is told of.
+/// Ends the process because of a trap.
 #[unsafe(link_section = ".text.elfin_threads")]
 fn stop(trap: TrapCode, program: Program<'_>, registers: &Registers) -> ! {
+    be_first();
+    // As `trap::end`, for a program with another stack in its header.
+    let mut message = crate::trap::begin(trap);
+    message.byte(b'\n');
+    crate::backtrace::write(&mut message, &program, registers);
+    message.send();
+    crate::start::exit(crate::trap::EXIT_STATUS)
+}
+
+/// Ends the process with a message and the backtrace of the calling thread, which began at `registers`.
+#[unsafe(link_section = ".text.elfin_thread_end")]
+pub(crate) fn end(mut message: crate::message::Message, registers: &Registers) -> ! {
+    be_first();
+    let header = header_of(current());
+    // SAFETY: the program's own header, with another stack of its.
+    let program = unsafe { Program::new(&header) };
+    message.byte(b'\n');
+    crate::backtrace::write(&mut message, &program, registers);
+    message.send();
+    crate::start::exit(crate::trap::EXIT_STATUS)
+}
+
+/// Of several threads that end the process at once the first one tells why. The others stay here.
+#[inline(always)]
+fn be_first() {
     static STOPPING: AtomicBool = AtomicBool::new(false);
 
     if STOPPING.swap(true, Acquire) {
@@ -343,10 +392,4 @@ fn stop(trap: TrapCode, program: Program<'_>, registers: &Registers) -> ! {
                 rustix::thread::futex::wait(&never, rustix::thread::futex::Flags::PRIVATE, 0, None);
         }
     }
-    // As `trap::end`, for a program with another stack in its header.
-    let mut message = crate::trap::begin(trap);
-    message.byte(b'\n');
-    crate::backtrace::write(&mut message, &program, registers);
-    message.send();
-    crate::start::exit(crate::trap::EXIT_STATUS)
 }

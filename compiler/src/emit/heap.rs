@@ -95,8 +95,11 @@ impl Emitter<'_> {
             }
         }
         for (id, table) in (0..).map(TableId).zip(&program.tables) {
-            if env.is_traced(ValType::Ref(table.element)) {
-                lists.word(state + u64::from(layout.tables[id.index()].descriptor));
+            let place = layout.tables[id.index()];
+            // Threads share a table that nothing is put into.
+            let is_shared = layout.has_threads && place.constant;
+            if env.is_traced(ValType::Ref(table.element)) && !is_shared {
+                lists.word(state + u64::from(place.descriptor));
             }
         }
         for (descriptor, items) in layout.elements.iter().zip(&layout.element_items) {

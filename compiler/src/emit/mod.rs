@@ -51,7 +51,8 @@ pub fn emit(
     emitter.heap(functions, &text)?;
     emitter.trap_messages(functions);
     emitter.program(folded, functions, &text, &images)?;
-    if env.usage.throws {
+    // The driver of scripts says what becomes of exceptions in any of them.
+    if env.usage.throws || env.program.script.is_some() {
         emitter.unwind(functions, &text)?;
     }
     emitter.threads()?;

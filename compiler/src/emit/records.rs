@@ -8,6 +8,7 @@ use crate::codegen::{CompiledFunction, function_name};
 use crate::error::Result;
 use crate::fold::Folded;
 use crate::layout::Entries;
+use crate::program::TableId;
 use crate::symbol::Symbol;
 use elfin_abi::program::{
     Copy, FuncRecord, ImageRange, MemoryInfo, ProgramHeader, TableInfo, TextChunk,
@@ -103,8 +104,14 @@ impl Emitter<'_> {
             tables.word((place.capacity * u64::from(FuncRef::SIZE)).next_multiple_of(0x1_0000));
             let entries = &folded.tables[i];
             if !entries.is_empty() {
-                let at = self.references(self.rodata, entries)?;
-                let from = self.local("elfin_entries", self.rodata, at);
+                let own = Symbol::TableEntries(TableId(i as u32));
+                let from = match self.symbols.get(&own) {
+                    Some(symbol) => *symbol,
+                    None => {
+                        let at = self.references(self.rodata, entries)?;
+                        self.local("elfin_entries", self.rodata, at)
+                    }
+                };
                 copies.word(address);
                 copies.address(from, 0);
                 copies.word(entries.len() as u64 * u64::from(FuncRef::SIZE));

@@ -7,7 +7,9 @@ use super::{Emitter, Record};
 use crate::error::Result;
 use crate::fold::{Applied, Folded, is_computed};
 use crate::layout::{Entries, GlobalPlace};
-use crate::program::{ActionKind, Callee, Constant, DataId, ElementId, UnknownId, evaluate};
+use crate::program::{
+    ActionKind, Callee, Constant, DataId, ElementId, TableId, UnknownId, evaluate,
+};
 use crate::symbol::Symbol;
 use crate::translate::reference_symbol;
 use elfin_abi::state::{FuncRef, SegmentDescriptor};
@@ -79,6 +81,14 @@ impl Emitter<'_> {
             let at = self.references(self.rodata, &items)?;
             let symbol = self.local(&format!("elfin_elements_{i}"), self.rodata, at);
             self.symbols.insert(Symbol::Elements(id), symbol);
+        }
+        for (i, entries) in (0..).zip(&folded.tables) {
+            let id = TableId(i);
+            if self.layout().tables[id.index()].own.is_some() && !entries.is_empty() {
+                let at = self.references(self.rodata, entries)?;
+                let symbol = self.local(&format!("elfin_entries_{i}"), self.rodata, at);
+                self.symbols.insert(Symbol::TableEntries(id), symbol);
+            }
         }
         for (i, unknown) in (0..).zip(&program.unknown) {
             let text = [unknown.module.as_bytes(), unknown.name.as_bytes()].concat();

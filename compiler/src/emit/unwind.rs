@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::layout::GlobalPlace;
 use crate::module::ValType;
 use crate::program::TagId;
+use crate::translate::holds_exceptions;
 use elfin_abi::exception::{CODE_GRANULE_LOG2, CallSite, FunctionFrame, Roots, UnwindHeader};
 use elfin_abi::symbol;
 use std::collections::HashMap;
@@ -125,19 +126,10 @@ impl Emitter<'_> {
         (offsets, names)
     }
 
-    /// Globals and tables that may hold references to exceptions.
+    /// Globals and tables that may hold references to exceptions. Where threads have a state of their own, all of
+    /// these are in it.
     fn exception_roots(&self) -> Record {
         let (program, layout) = (self.env.program, self.layout());
-        let holds_exceptions = |ty: ValType| match ty {
-            ValType::Ref(ty) => matches!(
-                ty.heap_type(),
-                wasmparser::HeapType::Abstract {
-                    ty: wasmparser::AbstractHeapType::Exn,
-                    ..
-                }
-            ),
-            _ => false,
-        };
         let mut roots = Record::default();
         if layout.heap.is_some() {
             // The collector of all objects has its own account.

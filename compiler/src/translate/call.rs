@@ -323,10 +323,10 @@ fn libcall_signature(libcall: Libcall) -> Signature {
         Libcall::PrintF32 => (&[F32], &[]),
         Libcall::PrintF64 => (&[F64], &[]),
         Libcall::RunScript | Libcall::CheckCpu => (&[I64, I64, I64], &[]),
-        Libcall::NewException => (&[I64, I64], &[I64]),
+        Libcall::NewException | Libcall::NewThreadException => (&[I64, I64], &[I64]),
         Libcall::Throw => (&[I64], &[]),
-        Libcall::GcSetUp => (&[I64], &[]),
-        Libcall::GcAllocate => (&[I64, I64], &[I64]),
+        Libcall::GcSetUp | Libcall::ThreadGcSetUp | Libcall::ThreadGcEnd => (&[I64], &[]),
+        Libcall::GcAllocate | Libcall::ThreadGcAllocate => (&[I64, I64], &[I64]),
     };
     let param = |ty: &cranelift_codegen::ir::Type| {
         if *ty == I32 {

@@ -24,7 +24,7 @@ use elfin_abi::exception::Exception;
 use elfin_abi::host::Libcall;
 use elfin_abi::trap::TrapCode;
 use std::collections::HashSet;
-use wasmparser::{BlockType, Catch, FunctionBody, Operator, TryTable};
+use wasmparser::{AbstractHeapType, BlockType, Catch, FunctionBody, HeapType, Operator, TryTable};
 
 /// Most handlers of all calls of a function together, and most clauses that are looked at to find them. A call inside
 /// thousands of clauses has thousands of handlers.
@@ -142,6 +142,20 @@ fn payload(values: &[ValType]) -> (Vec<i32>, u32) {
         })
         .collect();
     (offsets, at.next_multiple_of(Exception::GRANULE))
+}
+
+/// Whether a reference of this type may be one to an exception.
+pub(crate) fn holds_exceptions(ty: ValType) -> bool {
+    match ty {
+        ValType::Ref(ty) => matches!(
+            ty.heap_type(),
+            HeapType::Abstract {
+                ty: AbstractHeapType::Exn,
+                ..
+            }
+        ),
+        _ => false,
+    }
 }
 
 /// The type of a reference to an exception that was thrown.
@@ -328,7 +342,12 @@ impl<'p> Translator<'p, '_> {
         let (offsets, size) = payload(&self.carried(Some(tag)));
         let id = self.iconst64(u64::from(tag.0));
         let size = self.iconst64(u64::from(size));
-        let exception = self.call_libcall(Libcall::NewException, &[id, size])[0];
+        let libcall = if self.env.layout.is_threaded {
+            Libcall::NewThreadException
+        } else {
+            Libcall::NewException
+        };
+        let exception = self.call_libcall(libcall, &[id, size])[0];
         let flags = flags.with_aligned();
         for (value, offset) in values.iter().zip(offsets) {
             self.builder.ins().store(flags, *value, exception, offset);

@@ -45,7 +45,12 @@ pub fn main_function(
     }
     if env.layout.heap.is_some() {
         let program = t.symbol_address(Symbol::Gc);
-        t.call_libcall(Libcall::GcSetUp, &[program]);
+        let libcall = if env.layout.has_threads {
+            Libcall::ThreadGcSetUp
+        } else {
+            Libcall::GcSetUp
+        };
+        t.call_libcall(libcall, &[program]);
     }
     for (position, setup) in (0..).zip(Setup::ALL) {
         let used = env
@@ -54,7 +59,7 @@ pub fn main_function(
             .iter()
             .zip(&env.usage.host_used)
             .any(|(host, used)| *used && host.function().setup.contains(setup));
-        let throws = env.usage.throws && !env.usage.allocates && *setup == Setup::Exceptions;
+        let throws = env.usage.throws && Some(*setup) == exception_setup(env);
         if setup.is_needed(used, &env.grants) || throws {
             t.call_setup(position);
         }
@@ -74,16 +79,7 @@ pub fn main_function(
         let count = t.iconst64(actions.len() as u64);
         t.call_libcall(Libcall::RunScript, &[state, records, count]);
     } else {
-        match step_functions(env, folded) {
-            0 => t.steps(folded, &folded.steps),
-            parts => {
-                for part in 0..parts {
-                    let state = t.state_address(0);
-                    let steps = t.function(Symbol::Steps(part), main_signature);
-                    t.builder.ins().call(steps, &[state]);
-                }
-            }
-        }
+        t.all_steps(folded);
         if t.reachable {
             t.run_entry();
         }
@@ -93,6 +89,16 @@ pub fn main_function(
     }
     t.builder.seal_all_blocks();
     t.builder.finalize(ir_config());
+}
+
+/// What must be prepared for a program that throws.
+fn exception_setup(env: Env<'_>) -> Option<Setup> {
+    match (env.usage.allocates, env.layout.is_threaded) {
+        (false, false) => Some(Setup::Exceptions),
+        (false, true) => Some(Setup::ThreadExceptions),
+        (true, true) => Some(Setup::ThreadThrows),
+        (true, false) => None,
+    }
 }
 
 /// The main function takes the address of the state.
@@ -219,6 +225,20 @@ impl Translator<'_, '_> {
         self.steps(folded, &folded.steps[folded.ranges[id.index()].clone()]);
     }
 
+    /// The steps of all instances.
+    pub(super) fn all_steps(&mut self, folded: &Folded) {
+        match step_functions(self.env, folded) {
+            0 => self.steps(folded, &folded.steps),
+            parts => {
+                for part in 0..parts {
+                    let state = self.state_address(0);
+                    let steps = self.function(Symbol::Steps(part), main_signature);
+                    self.builder.ins().call(steps, &[state]);
+                }
+            }
+        }
+    }
+
     /// Steps, up to one that is known to trap.
     fn steps(&mut self, folded: &Folded, steps: &[Step]) {
         for step in steps {
@@ -248,8 +268,10 @@ impl Translator<'_, '_> {
     }
 
     pub(super) fn fill_table(&mut self, table: usize, callee: Callee, entries: u64) {
-        let base = match self.env.layout.tables[table].entries {
+        let place = self.env.layout.tables[table];
+        let base = match place.entries {
             Entries::State(offset) => self.state_address(offset),
+            Entries::Reserved(_) if place.own.is_some() => self.table_base(TableId(table as u32)),
             Entries::Reserved(address) => self.iconst64(address),
         };
         self.push_function_reference(callee);

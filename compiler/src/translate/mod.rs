@@ -42,6 +42,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use elfin_abi::trap;
 use std::collections::HashMap;
 
+pub(crate) use exception::holds_exceptions;
 pub use glue::{
     action_glue, host_glue, main_function, step_functions, steps_function, unknown_glue,
 };

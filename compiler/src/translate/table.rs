@@ -38,6 +38,13 @@ impl Translator<'_, '_> {
         match (layout.tables[table.index()].entries, layout.addressing) {
             (Entries::State(offset), Addressing::Context) => self.state_address(offset),
             (_, Addressing::Fixed) => self.iconst64(layout.table_address(table)),
+            (Entries::Reserved(_), Addressing::Context)
+                if layout.tables[table.index()].own.is_some() =>
+            {
+                // Each thread has it elsewhere.
+                let descriptor = layout.tables[table.index()].descriptor;
+                self.load_state_word(descriptor, TableDescriptor::BASE, Access::Constant)
+            }
             // Never written to, so that threads share it.
             (Entries::Reserved(address), Addressing::Context) if layout.has_threads => {
                 self.iconst64(address)

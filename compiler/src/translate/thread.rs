@@ -3,16 +3,18 @@
 //!
 //! In: the steps of instantiation that were not folded. Out: CLIF of functions that no module defines.
 
+use super::exception::holds_exceptions;
 use super::{Env, Region, Translator, ir_config, types};
 use crate::fold::Folded;
 use crate::layout::Entries;
-use crate::program::{Callee, HostId, InstanceId};
+use crate::module::ValType;
+use crate::program::{Callee, Constant, HostId, InstanceId, TableId};
 use crate::symbol::Symbol;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, Signature, UserFuncName, Value};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use elfin_abi::host::Libcall;
-use elfin_abi::state::TableDescriptor;
+use elfin_abi::state::{FuncRef, SegmentDescriptor, TableDescriptor};
 
 /// `start(state, thread, argument)` (`elfin_abi::threads::ThreadsHeader::start`): makes the instances of a thread, as
 /// the main function made those of the first, and calls the guest's `wasi_thread_start`. The state begins as it is
@@ -33,18 +35,21 @@ pub fn thread_function(
     let main = InstanceId(env.program.instances.len() as u32 - 1);
     let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
     let params = t.enter();
-    t.own_tables();
-    for step in &folded.steps {
-        if t.reachable {
-            t.step(folded, *step);
-        }
-    }
+    // Objects are made once each.
+    t.cold = true;
+    t.own_tables(folded);
+    t.own_segments();
+    t.all_steps(folded);
     if let Some(start) = env.program.entry.thread_start
         && t.reachable
     {
         t.call_function(Callee::Defined(start), &params);
     }
     if t.reachable {
+        if env.layout.heap.is_some() {
+            let program = t.symbol_address(Symbol::Gc);
+            t.call_libcall(Libcall::ThreadGcEnd, &[program]);
+        }
         t.builder.ins().return_(&[]);
     }
     t.builder.seal_all_blocks();
@@ -52,16 +57,56 @@ pub fn thread_function(
 }
 
 impl Translator<'_, '_> {
-    /// Puts the addresses of a thread's own tables into their descriptors, by which the runtime makes them longer. In
-    /// the state that it began with stand those of the first thread's.
-    fn own_tables(&mut self) {
-        for (table, place) in (0..).zip(&self.env.layout.tables) {
-            if let Entries::State(entries) = place.entries
-                && !place.fixed_length
+    /// Makes the tables that a thread has for itself: in the state that it began with, descriptors have the addresses of
+    /// the first thread's, by which the runtime makes tables longer, and collectors find what they refer to.
+    fn own_tables(&mut self, folded: &Folded) {
+        let program = self.env.program;
+        for (id, table) in (0..).map(TableId).zip(&program.tables) {
+            let place = self.env.layout.tables[id.index()];
+            let element = ValType::Ref(table.element);
+            let is_root = self.env.is_traced(element) || holds_exceptions(element);
+            let base = match (place.own, place.entries) {
+                (Some(own), _) => {
+                    let state = self.state_address(0);
+                    self.builder.ins().iadd_imm_u(state, own.cast_signed())
+                }
+                (None, Entries::State(entries)) if !place.constant && is_root => {
+                    self.state_address(entries)
+                }
+                _ => continue,
+            };
+            let (at, field) = (place.descriptor, TableDescriptor::BASE);
+            self.store_state(base, at, field, Region::TableLength(id.0));
+        }
+        for (id, table) in (0..).map(TableId).zip(&program.tables) {
+            let place = self.env.layout.tables[id.index()];
+            let entries = &folded.tables[id.index()];
+            if place.constant {
+                continue;
+            }
+            if place.own.is_some() && !entries.is_empty() {
+                let to = self.table_base(id);
+                let from = self.symbol_address(Symbol::TableEntries(id));
+                let len = self.iconst64(entries.len() as u64 * u64::from(FuncRef::SIZE));
+                self.call_libcall(Libcall::Memmove, &[to, from, len]);
+            }
+            if let Constant::Function(callee) = table.init
+                && entries.is_empty()
+                && table.initial > 0
             {
-                let base = self.state_address(entries);
-                let (at, field) = (place.descriptor, TableDescriptor::BASE);
-                self.store_state(base, at, field, Region::TableLength(table));
+                self.fill_table(id.index(), callee, table.initial);
+            }
+        }
+    }
+
+    /// Likewise for segments whose references a thread evaluates for itself.
+    fn own_segments(&mut self) {
+        let layout = self.env.layout;
+        for (descriptor, items) in layout.elements.iter().zip(&layout.element_items) {
+            if let (Some(descriptor), Some(items)) = (descriptor, items) {
+                let base = self.state_address(*items);
+                let field = SegmentDescriptor::BASE;
+                self.store_state(base, *descriptor, field, Region::Segments);
             }
         }
     }

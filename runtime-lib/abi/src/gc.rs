@@ -64,14 +64,38 @@ impl Heap {
     }
 }
 
+/// The heap of one thread, in a program with threads: in the thread's own state, zero until it makes its first object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadHeap {
+    /// What generated code goes by.
+    pub heap: Heap,
+    /// Address of the region that objects are in.
+    pub base: u64,
+    /// Its bytes of address space, a multiple of 64 KiB.
+    pub region: u64,
+    /// How many of them objects may take up: what counts for [`Program::max`].
+    pub counted: u64,
+    /// Address of a region for the next collection to move objects to.
+    pub spare: u64,
+    /// Its bytes; 0 if there is none.
+    pub spare_region: u64,
+}
+
+impl ThreadHeap {
+    /// Size of the record in bytes.
+    pub const SIZE: u32 = size_of::<Self>() as u32;
+}
+
 /// What the collector must know of the program it works for. Written by the compiler, passed by generated
 /// code with every call.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
-    /// Address of the [`Heap`].
+    /// Address of the [`Heap`]; in a program with threads of the first thread's [`ThreadHeap`], and so are the other
+    /// addresses of what is in the state block.
     pub heap: u64,
-    /// First address of the lower half of the heap; the upper follows it.
+    /// First address of the lower half of the heap; the upper follows it. Heaps of threads share both.
     pub base: u64,
     /// Bytes of address space of each half, a multiple of 64 KiB.
     pub half: u64,

@@ -58,6 +58,11 @@ pub enum Setup {
     Sockets,
     /// Exceptions have a place to be; for programs that throw.
     Exceptions,
+    /// In place of it for programs with threads that throw.
+    ThreadExceptions,
+    /// In place of it for programs with threads whose exceptions are objects among others: there is no place to
+    /// prepare.
+    ThreadThrows,
     /// The program can start threads.
     Threads,
 }
@@ -72,6 +77,8 @@ impl Setup {
         Setup::Directories,
         Setup::Sockets,
         Setup::Exceptions,
+        Setup::ThreadExceptions,
+        Setup::ThreadThrows,
         Setup::Threads,
     ];
 
@@ -86,7 +93,9 @@ impl Setup {
             Setup::Limits => grants.max_open_files,
             Setup::Directories => used && grants.directories,
             Setup::Sockets => grants.sockets,
-            Setup::Exceptions | Setup::Threads => used,
+            Setup::Exceptions | Setup::ThreadExceptions | Setup::ThreadThrows | Setup::Threads => {
+                used
+            }
         }
     }
 
@@ -101,6 +110,8 @@ impl Setup {
             Setup::Directories => "elfin_setup_directories",
             Setup::Sockets => "elfin_setup_sockets",
             Setup::Exceptions => "elfin_setup_exceptions",
+            Setup::ThreadExceptions => "elfin_setup_thread_exceptions",
+            Setup::ThreadThrows => "elfin_setup_thread_throws",
             Setup::Threads => "elfin_setup_threads",
         }
     }
@@ -449,6 +460,8 @@ libcalls! {
     /// `(tag: u64, size: u64) -> *mut Exception`: a new exception ([`crate::exception`]) of this size, header
     /// included.
     NewException = "elfin_new_exception";
+    /// As `NewException`, for programs with several threads: each has a place of its own for exceptions.
+    NewThreadException = "elfin_new_thread_exception";
     /// `(exception: *mut Exception) -> !`: goes on at the innermost handler for it, or ends the program.
     Throw = "elfin_throw";
     /// `(program: *const gc::Program)`: makes room for the first objects.
@@ -456,4 +469,10 @@ libcalls! {
     /// `(program: *const gc::Program, bytes: u64) -> u64`: collects garbage, if need be, and returns the
     /// address of `bytes` bytes (a multiple of 8), or 0 when there is no room. The bytes are not cleared.
     GcAllocate = "elfin_gc_allocate";
+    /// As `GcSetUp`, for programs with threads, each of which has a heap of its own.
+    ThreadGcSetUp = "elfin_thread_gc_set_up";
+    /// As `GcAllocate`, likewise.
+    ThreadGcAllocate = "elfin_thread_gc_allocate";
+    /// `(program: *const gc::Program)`: the calling thread ends, and its heap with it.
+    ThreadGcEnd = "elfin_thread_gc_end";
 }

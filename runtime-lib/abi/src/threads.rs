@@ -10,6 +10,7 @@
 //!           stack
 //!           SIGNAL_STACK bytes for signal handlers
 //!           ThreadRecord, then the thread's own instance state
+//!           its tables that may grow, its exceptions, if the program has any
 //! ```
 //!
 //! A slot is mapped as long as a thread is in it. The slot, and with it everything of the thread's, is found from
@@ -49,8 +50,8 @@ impl ThreadsHeader {
 /// that the machines have.
 pub const SIGNAL_STACK: u64 = 0x1_0000;
 
-/// Bytes kept for the runtime's own record of a thread.
-pub const RECORD: u64 = 64;
+/// Bytes kept for the runtime's own record of a thread; in the second half what only exceptions need.
+pub const RECORD: u64 = 128;
 
 /// Largest thread id that wasi-threads allows.
 pub const MAX_ID: u64 = (1 << 29) - 1;
@@ -70,10 +71,10 @@ pub const fn state(stack_size: u64) -> u64 {
     record(stack_size) + RECORD
 }
 
-/// Bytes of a slot.
+/// Bytes of a slot; `arena` of them, at its end, are for exceptions.
 #[must_use]
-pub const fn stride(stack_size: u64, state_size: u64) -> u64 {
-    (state(stack_size) + state_size).next_multiple_of(0x1_0000)
+pub const fn stride(stack_size: u64, state_size: u64, arena: u64) -> u64 {
+    (state(stack_size) + state_size).next_multiple_of(0x1_0000) + arena
 }
 
 /// Bytes from [`ThreadsHeader::base`] to [`ThreadsHeader::slots`].

@@ -226,6 +226,22 @@ pub unsafe extern "C" fn gc_allocate() -> u64 {
     )
 }
 
+/// Defines `elfin_thread_gc_allocate`, as [`gc_allocate`] for programs with threads.
+///
+/// # Safety
+/// Called by generated code, as `elfin_abi::host::Libcall::ThreadGcAllocate` says.
+#[cfg(feature = "freestanding")]
+#[unsafe(naked)]
+#[unsafe(export_name = "elfin_thread_gc_allocate")]
+pub unsafe extern "C" fn thread_gc_allocate() -> u64 {
+    naked_asm!(
+        "mov x2, x29",
+        "mov x3, x30",
+        "b {to}",
+        to = sym crate::gc::allocate_in_thread,
+    )
+}
+
 /// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
 /// stack stood, and the callee-saved registers lie there.
 ///

@@ -46,8 +46,10 @@ pub struct Arena {
 pub struct References<'a> {
     /// The stack, from an address on that was told …
     pub stack_end: u64,
-    /// … globals and tables.
+    /// … globals and tables …
     pub roots: &'a [Roots],
+    /// … so many bytes from where the program has them: a thread's own.
+    pub distance: u64,
 }
 
 impl Arena {
@@ -74,7 +76,18 @@ impl Arena {
         size: u64,
         collect: impl FnOnce(&mut Self),
     ) -> Option<*mut Exception> {
-        if self.end - self.next < size && !self.refill(size, collect) {
+        self.take_or(tag, size, |arena, size| arena.refill(size, collect))
+    }
+
+    /// As [`Arena::take`]; `refill` finds a gap of that size behind the current one, or behind a collection.
+    #[inline(always)]
+    fn take_or(
+        &mut self,
+        tag: u32,
+        size: u64,
+        refill: impl FnOnce(&mut Self, u64) -> bool,
+    ) -> Option<*mut Exception> {
+        if self.end - self.next < size && !refill(self, size) {
             return None;
         }
         let at = self.next;
@@ -101,6 +114,12 @@ impl Arena {
             return true;
         }
         collect(self);
+        self.begin_anew(size)
+    }
+
+    /// Looks for a gap of at least `size` bytes after a collection.
+    #[inline(always)]
+    fn begin_anew(&mut self, size: u64) -> bool {
         (self.next, self.end) = (self.base + BITS_SIZE, self.base + BITS_SIZE);
         // A collection must be worth its while: at least half of what is used should be free after it.
         let wanted = BITS_SIZE + 2 * self.live + size;
@@ -111,7 +130,10 @@ impl Arena {
     }
 
     /// Goes on from the current gap to the next one that is large enough.
-    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_arena_gaps")
+    )]
     fn find_gap(&mut self, size: u64) -> bool {
         let mut at = self.end;
         while at < self.used {
@@ -131,7 +153,10 @@ impl Arena {
     }
 
     /// Where the first exception from `at` on begins, or the end of what is used.
-    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_arena_gaps")
+    )]
     fn next_start(&self, at: u64) -> u64 {
         let mut at = at;
         while at < self.used {
@@ -188,7 +213,7 @@ impl Arena {
     ///
     /// # Safety
     /// From `stack` on, an aligned address, to the end of the stack everything can be read; so can the roots.
-    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
+    #[inline(always)]
     pub unsafe fn collect(&mut self, stack: *const u64, references: &References<'_>) {
         self.live = 0;
         // SAFETY: by contract; bits and exceptions of the arena.
@@ -202,11 +227,12 @@ impl Arena {
             let count = references.stack_end.saturating_sub(stack as u64) / 8;
             self.mark_words(stack, count);
             for roots in references.roots {
+                let address = roots.address.wrapping_add(references.distance);
                 if roots.words == Roots::TABLE {
-                    let table = roots.address as *const TableDescriptor;
+                    let table = address as *const TableDescriptor;
                     self.mark_words((*table).base as *const u64, (*table).len);
                 } else {
-                    self.mark_words(roots.address as *const u64, roots.words);
+                    self.mark_words(address as *const u64, roots.words);
                 }
             }
             while !self.pending.is_null() {
@@ -224,7 +250,10 @@ impl Arena {
 
     /// # Safety
     /// There are so many words.
-    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_arena_marks")
+    )]
     unsafe fn mark_words(&mut self, first: *const u64, count: u64) {
         for index in 0..count as usize {
             // SAFETY: by contract. Others' frames may be changing; a word is read whole.
@@ -235,19 +264,24 @@ impl Arena {
 }
 
 #[cfg(feature = "freestanding")]
+pub mod threads;
+
+#[cfg(feature = "freestanding")]
 mod program {
     use super::{Arena, References};
     use crate::exception::tables;
     use crate::{arch, memory, start};
     use core::cell::UnsafeCell;
+    use core::mem::MaybeUninit;
     use elfin_abi::exception::{ARENA_SIZE, Exception, Roots};
     use rustix::mm::ProtFlags;
 
-    struct Shared(UnsafeCell<Arena>);
+    struct Shared(UnsafeCell<MaybeUninit<Arena>>);
     // SAFETY: one thread throws.
     unsafe impl Sync for Shared {}
-    #[unsafe(link_section = ".data.elfin_arena")]
-    static ARENA: Shared = Shared(UnsafeCell::new(Arena::new(0)));
+    // Zero until it is set up: nothing of it is in the file.
+    #[unsafe(link_section = ".bss.elfin_arena")]
+    static ARENA: Shared = Shared(UnsafeCell::new(MaybeUninit::zeroed()));
 
     /// Maps the arena.
     #[unsafe(no_mangle)]
@@ -261,7 +295,7 @@ mod program {
             if let Err(error) = memory::claim(base, end, access, memory::Commit::Later) {
                 start::fail_to_reserve(ARENA_SIZE, "exceptions", error, "");
             }
-            *ARENA.0.get() = Arena::new(base);
+            (*ARENA.0.get()).write(Arena::new(base));
         }
     }
 
@@ -272,8 +306,8 @@ mod program {
     #[unsafe(no_mangle)]
     #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
     pub unsafe extern "C" fn elfin_new_exception(tag: u64, size: u64) -> *mut Exception {
-        // SAFETY: one thread throws, and nothing here throws.
-        let arena = unsafe { &mut *ARENA.0.get() };
+        // SAFETY: one thread throws, and nothing here throws. It was set up, and zero would be an arena too.
+        let arena = unsafe { (*ARENA.0.get()).assume_init_mut() };
         // SAFETY: the collector reads the stack of the guest, on which this runs.
         let collect = |arena: &mut Arena| unsafe {
             arch::with_registers_saved(collect, core::ptr::from_mut(arena).cast());
@@ -301,6 +335,7 @@ mod program {
             let references = References {
                 stack_end: program.stack_base + program.stack_size,
                 roots,
+                distance: 0,
             };
             (*arena.cast::<Arena>()).collect(stack, &references);
         }
@@ -308,8 +343,11 @@ mod program {
 
     /// Ends the process.
     #[cold]
-    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_arena"))]
-    fn fail(why: &str) -> ! {
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_arena_fail")
+    )]
+    pub(super) fn fail(why: &str) -> ! {
         let mut message = crate::message::Message::new("elfin: error: ");
         message.text(why);
         message.byte(b'\n');
@@ -350,6 +388,7 @@ mod tests {
                 let references = References {
                     stack_end: 0,
                     roots: &roots,
+                    distance: 0,
                 };
                 // SAFETY: an empty stack, and the words that are kept.
                 unsafe { arena.collect(core::ptr::dangling(), &references) };
@@ -471,6 +510,7 @@ mod tests {
             let references = References {
                 stack_end: 0,
                 roots: &roots,
+                distance: 0,
             };
             // SAFETY: an empty stack and this table.
             unsafe { own.0.collect(core::ptr::dangling(), &references) };

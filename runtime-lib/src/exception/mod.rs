@@ -20,18 +20,21 @@ pub mod arena;
 
 use crate::arch;
 use crate::program::Program;
+#[cfg(feature = "freestanding")]
 use core::sync::atomic::AtomicPtr;
 use elfin_abi::exception::{
     ANY_TAG, CODE_GRANULE_LOG2, CallSite, Exception, FunctionFrame, UnwindHeader,
 };
 use elfin_abi::program::{FuncRecord, TextChunk};
 
-/// For scripts: `extern "C" fn() -> !`, called in place of ending the process when nothing catches an exception.
-/// Exported, for the compiler must not know that only one function is ever put here: it would call that directly, and
-/// every program that throws would hold the scripts' driver.
-#[cfg_attr(feature = "freestanding", unsafe(link_section = ".bss.elfin_uncaught"))]
-#[cfg_attr(feature = "freestanding", unsafe(export_name = "elfin_uncaught"))]
-pub static UNCAUGHT: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+/// What ends the process when nothing catches an exception: `extern "C" fn(tag: u32, fp: u64, return_address: u64) -> !`.
+/// Scripts and programs with threads put another function here. Exported, for the compiler must not know that only a
+/// few functions are ever put here: it would call them directly, and every program that throws would hold the scripts'
+/// driver.
+#[cfg(feature = "freestanding")]
+#[unsafe(link_section = ".data.elfin_uncaught")]
+#[unsafe(export_name = "elfin_uncaught")]
+pub static UNCAUGHT: AtomicPtr<()> = AtomicPtr::new(uncaught as *const () as *mut ());
 
 /// The registers with which a function goes on. The arch files know the order.
 #[repr(C)]
@@ -244,7 +247,10 @@ pub unsafe extern "C" fn unwind(exception: *const Exception, frame: &mut Frame) 
         let tables = tables();
         let tag = (*exception).tag - tables.header.first_tag as u32;
         if !tables.unwind(tag, frame) {
-            uncaught(tag, fp, pc)
+            let end = UNCAUGHT.load(core::sync::atomic::Ordering::Relaxed);
+            // Who sets it says so.
+            let end: extern "C" fn(u32, u64, u64) -> ! = core::mem::transmute(end);
+            end(tag, fp, pc)
         }
     }
 }
@@ -267,13 +273,7 @@ pub unsafe extern "C" fn unwind(_: *const Exception, _: &mut Frame) {}
     feature = "freestanding",
     unsafe(link_section = ".text.elfin_exception")
 )]
-fn uncaught(tag: u32, fp: u64, return_address: u64) -> ! {
-    let other = UNCAUGHT.load(core::sync::atomic::Ordering::Relaxed);
-    if !other.is_null() {
-        // SAFETY: who sets it says so.
-        let other: extern "C" fn() -> ! = unsafe { core::mem::transmute(other) };
-        other()
-    }
+extern "C" fn uncaught(tag: u32, fp: u64, return_address: u64) -> ! {
     let mut message = crate::message::Message::new("elfin: uncaught exception ");
     message.escaped(tables().tag_name(tag));
     crate::trap::end(

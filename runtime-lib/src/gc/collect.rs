@@ -42,7 +42,7 @@ pub unsafe fn allocate(
     if !unsafe { space.map(1 - half, used) } {
         return 0;
     }
-    let mut collector = Collector { program, free: to };
+    let mut collector = Collector::new(program, to);
     // SAFETY: by contract.
     unsafe {
         let stack = roots::visit(program, header, fp, return_address, &mut collector);
@@ -53,7 +53,19 @@ pub unsafe fn allocate(
 }
 
 impl<'a> Collector<'a> {
-    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc"))]
+    /// A collection that moves objects to `to`, where there is room for all of them.
+    #[inline(always)]
+    pub(super) const fn new(program: &'a Program, to: u64) -> Self {
+        Self { program, free: to }
+    }
+
+    /// The end of what was moved.
+    #[inline(always)]
+    pub(super) const fn free(&self) -> u64 {
+        self.free
+    }
+
+    #[inline(always)]
     unsafe fn ty(&self, number: u32) -> &'a Type {
         let index = u64::from(number) - self.program.first_type;
         // SAFETY: every object has a type of the program.
@@ -80,7 +92,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Copies an object and leaves its new address behind.
-    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc"))]
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc_move"))]
     unsafe fn copy(&mut self, from: u64, number: u32) -> u64 {
         let to = self.free;
         // SAFETY: an object of this type, and room for it.
@@ -104,8 +116,8 @@ impl<'a> Collector<'a> {
     ///
     /// # Safety
     /// Moved objects stand there, one behind the other.
-    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc"))]
-    unsafe fn scan(&mut self, mut at: u64) {
+    #[inline(always)]
+    pub(super) unsafe fn scan(&mut self, mut at: u64) {
         while at != self.free {
             // SAFETY: by contract.
             unsafe {
@@ -141,7 +153,7 @@ impl<'a> Collector<'a> {
     ///
     /// # Safety
     /// The word holds a reference.
-    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc"))]
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc_move"))]
     pub unsafe fn visit(&mut self, word: *mut u64) {
         // SAFETY: by contract.
         unsafe { *word = self.moved(*word) };

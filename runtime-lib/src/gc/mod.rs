@@ -17,11 +17,15 @@
 //! address of an object in the half that is in use.
 
 pub mod collect;
+pub mod regions;
 pub mod roots;
 pub mod space;
+pub mod threads;
 
 #[cfg(feature = "freestanding")]
 mod entry;
 
 #[cfg(feature = "freestanding")]
 pub use entry::{allocate, elfin_gc_set_up};
+#[cfg(feature = "freestanding")]
+pub use threads::{allocate_in_thread, elfin_thread_gc_end, elfin_thread_gc_set_up};

@@ -39,8 +39,8 @@ pub(super) unsafe fn visit(
 }
 
 /// Visits what lies in the frames of the calls in progress.
-#[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc"))]
-unsafe fn frames(
+#[inline(always)]
+pub(super) unsafe fn frames(
     program: &Program,
     header: &ProgramHeader,
     mut fp: u64,
@@ -53,9 +53,11 @@ unsafe fn frames(
         // SAFETY: likewise; the compiler's list of this frame.
         unsafe {
             let list = (program.frames as *const u32).add(frame as usize);
-            for index in 1..=*list as usize {
-                let word = fp - u64::from(*list.add(index));
+            let mut left = *list as usize;
+            while left != 0 {
+                let word = fp - u64::from(*list.add(left));
                 collector.visit(word as *mut u64);
+                left -= 1;
             }
             return_address = *((fp + 8) as *const u64);
             last = fp;
@@ -67,7 +69,7 @@ unsafe fn frames(
 
 /// Where the list of a frame begins, by the return address into it; a list without entries if there are no
 /// references, `None` if it is no address of generated code.
-#[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc"))]
+#[inline(always)]
 unsafe fn find(program: &Program, header: &ProgramHeader, return_address: u64) -> Option<u32> {
     /// Where every program has a list without entries.
     const EMPTY: u32 = 0;

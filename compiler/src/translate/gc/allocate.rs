@@ -69,7 +69,12 @@ impl Translator<'_, '_> {
 
     fn call_collector(&mut self, size: Value) -> Value {
         let program = self.symbol_address(Symbol::Gc);
-        let found = self.call_libcall(Libcall::GcAllocate, &[program, size])[0];
+        let libcall = if self.env.layout.has_threads {
+            Libcall::ThreadGcAllocate
+        } else {
+            Libcall::GcAllocate
+        };
+        let found = self.call_libcall(libcall, &[program, size])[0];
         self.builder
             .ins()
             .trapz(found, trap_code(TrapCode::GcHeapExhausted));

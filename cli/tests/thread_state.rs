@@ -1,0 +1,162 @@
+//! What each thread of a program has for itself: the exceptions that it throws, the objects that it makes, tables that
+//! grow. On every target; the guests are in `guests/threads`.
+
+mod support;
+
+use std::fs;
+use std::process::Command;
+
+use support::{Finished, TARGETS, finish, guest, run_elfin, run_executable};
+use tempfile::TempDir;
+
+/// A scratch directory with executables of a guest for every target, built with these options.
+fn build(name: &str, options: &str) -> TempDir {
+    let scratch = tempfile::tempdir().expect("scratch");
+    fs::copy(guest(&format!("threads/{name}")), scratch.path().join(name)).expect("guest");
+    run_elfin(
+        scratch.path(),
+        &format!("build {name} --target all -o guest {options}"),
+    )
+    .expect_code(0);
+    scratch
+}
+
+fn run(scratch: &TempDir, target: &str, arguments: &[&str]) -> Finished {
+    let executable = scratch.path().join(format!("guest-{target}"));
+    let argv = [&["guest"], arguments].concat();
+    run_executable(target, &executable, &argv, scratch.path(), None)
+}
+
+#[test]
+fn threads_throw_and_catch_at_the_same_time() {
+    for options in ["", "--memory checked", "-O 0"] {
+        let scratch = build("exceptions.wat", options);
+        for target in TARGETS {
+            run(&scratch, target, &[]).expect_code(0);
+        }
+    }
+}
+
+#[test]
+fn an_exception_that_nothing_catches_ends_the_process_with_its_threads_backtrace() {
+    let scratch = build("exceptions.wat", "");
+    for target in TARGETS {
+        for (arguments, expected) in [
+            (
+                &["", ""][..],
+                "elfin: uncaught exception real\n    0: throw\n    1: deep\n    2: deep\n    3: thread\n",
+            ),
+            (
+                &["", "", ""],
+                "elfin: uncaught exception lost\n    0: thread\n",
+            ),
+            (
+                &["", "", "", ""],
+                "elfin: trap: null reference\n    0: thread\n",
+            ),
+            (
+                &["", "", "", "", ""],
+                "elfin: error: no room for an exception: 64 MiB of them are kept\n",
+            ),
+        ] {
+            let ran = run(&scratch, target, arguments);
+            ran.expect_code(134);
+            assert_eq!(ran.stderr, expected, "{target}");
+        }
+    }
+}
+
+/// As many bytes of address space as some threads take (the last ones may not be gone yet), for a thousand of them.
+#[test]
+fn what_a_thread_threw_ends_with_it() {
+    let scratch = build("exceptions.wat", "--memory checked");
+    for target in TARGETS {
+        run(&scratch, target, &["x"]).expect_code(0);
+    }
+    let mut limited = Command::new("/bin/sh");
+    let line = format!(
+        "ulimit -v 1500000; exec ./guest-{} xxxxxxxxxx",
+        std::env::consts::ARCH
+    );
+    limited.args(["-c", &line]).current_dir(scratch.path());
+    finish(limited, None).expect_code(0);
+}
+
+/// A C++ program with pthreads: what it prints is what the same source prints when it is compiled natively. How the
+/// module was made: `guests/threads-cpp/recipe`.
+#[test]
+fn a_cpp_program_throws_in_several_threads() {
+    let folder = guest("threads-cpp");
+    let expected = fs::read_to_string(folder.join("expected.txt")).expect("expected output");
+    let scratch = tempfile::tempdir().expect("scratch");
+    fs::copy(folder.join("threads.wasm"), scratch.path().join("app.wasm")).expect("guest");
+    run_elfin(scratch.path(), "build app.wasm --target all -o guest").expect_code(0);
+    for target in TARGETS {
+        let ran = run(&scratch, target, &[]);
+        assert_eq!(ran.expect_code(0).text(), expected, "{target}");
+        let ended = run(&scratch, target, &["x"]);
+        assert_eq!(ended.expect_code(3).text(), "terminate\n", "{target}");
+        // Nothing between the thread's function and the host catches it.
+        let lost = run(&scratch, target, &["x", "x"]);
+        lost.expect_code(134);
+        let line = "elfin: uncaught exception tag[0]\n";
+        assert!(lost.stderr.starts_with(line), "{target}: {}", lost.stderr);
+    }
+}
+
+#[test]
+fn tables_of_several_threads_grow() {
+    for options in ["", "--memory checked", "-O 0"] {
+        let scratch = build("tables.wat", options);
+        for target in TARGETS {
+            run(&scratch, target, &[]).expect_code(0);
+        }
+    }
+}
+
+#[test]
+fn each_thread_has_objects_of_its_own() {
+    for options in ["", "--memory checked", "-O 0", "--max-gc-heap 24MiB"] {
+        let scratch = build("objects.wat", options);
+        for target in TARGETS {
+            run(&scratch, target, &[]).expect_code(0);
+        }
+    }
+    for options in ["--gc-stress", "--gc-stress -O 0"] {
+        let scratch = build("objects.wat", options);
+        for target in TARGETS {
+            run(&scratch, target, &["", ""]).expect_code(0);
+        }
+    }
+}
+
+/// With room for a few heaps only: those of threads that have ended are given back.
+#[test]
+fn the_heap_of_a_thread_ends_with_it() {
+    let scratch = build("objects.wat", "--max-gc-heap 16MiB");
+    for target in TARGETS {
+        run(&scratch, target, &[""]).expect_code(0);
+    }
+}
+
+#[test]
+fn a_full_heap_is_a_trap_in_the_thread_that_wants_more() {
+    let scratch = build("objects.wat", "--max-gc-heap 8MiB");
+    for target in TARGETS {
+        let full = run(&scratch, target, &["", "", ""]);
+        full.expect_code(134);
+        let expected =
+            "elfin: trap: garbage-collected heap exhausted\n    0: hoard\n    1: thread\n";
+        // Another thread may be the first that finds nothing left.
+        let other = "elfin: trap: garbage-collected heap exhausted\n    0: make\n";
+        assert!(
+            full.stderr == expected || full.stderr.starts_with(other),
+            "{target}: {}",
+            full.stderr
+        );
+        let lost = run(&scratch, target, &["", "", "", ""]);
+        lost.expect_code(134);
+        let expected = "elfin: uncaught exception lost\n    0: thread\n";
+        assert_eq!(lost.stderr, expected, "{target}");
+    }
+}
