@@ -50,6 +50,11 @@ pub(crate) fn object_guests() -> Result<Vec<Program>> {
     modules_below(&package_root().join("objects"))
 }
 
+/// Our own guests with threads, by name.
+pub(crate) fn thread_guests() -> Result<Vec<Program>> {
+    modules_below(&package_root().join("threads"))
+}
+
 /// The programs in `examples/`, by name.
 pub(crate) fn examples() -> Result<Vec<Program>> {
     let root = project_root().join("examples");
@@ -59,6 +64,17 @@ pub(crate) fn examples() -> Result<Vec<Program>> {
             "link" => {
                 let lib = root.join("link/lib.wat");
                 program.build = vec!["--link".into(), format!("lib={}", lib.display())];
+            }
+            "js-string" => {
+                for (module, file) in [
+                    ("wasm:js-string", "builtins.wat"),
+                    ("'", "strings.wat"),
+                    ("console", "console.wat"),
+                ] {
+                    let lib = root.join("js-string").join(file);
+                    let link = format!("{module}={}", lib.display());
+                    program.build.extend(["--link".into(), link]);
+                }
             }
             "moonbit" => {
                 let lib = root.join("moonbit/spectest.wat");

@@ -1,7 +1,7 @@
 //! Measures elfin against its peers: one question a run, each answered by a table of ratios taken
 //! in turn on one machine, and by figures that are reached or not.
 //!
-//! Enters: a question, the `elfin` and `wasmtime` programs, the guests in `guests/`, `calls/` and `files/`, the
+//! Enters: a question, the `elfin` and `wasmtime` programs, the guests in the folders here, the
 //! programs in `../examples` and (where present) the real modules. Leaves: a table on standard output, the same
 //! as JSON with `--json`, and status 1 when a figure is missed.
 //!
@@ -23,6 +23,7 @@ mod report;
 mod size;
 mod startup;
 mod statistics;
+mod threads;
 mod tools;
 
 use std::path::PathBuf;
@@ -41,6 +42,7 @@ use crate::tools::Tools;
     version,
     after_help = "Environment:\n  ELFIN          the elfin to measure (default: the one beside this program, then target/release)\n  \
                   WASMTIME       the wasmtime to measure against (default: the one in PATH)\n  \
+                  WASMTIME_THREADS  the same with threads, which peers/threads is the source of\n  \
                   ELFIN_MODULES  the real modules (default: ../shared/data/modules)\n\n\
                   Exit status:\n  0  every figure is reached\n  1  a figure is missed, or nothing could be measured\n  2  usage"
 )]
@@ -52,9 +54,14 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
 
-    /// Rounds of pairs (execute, calls and files 9, compile 7, exceptions 5, memory 3, startup 1000).
+    /// Rounds of pairs (execute, calls, files and threads 9, compile 7, exceptions 5, memory 3, startup 1000).
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
+
+    /// Exceptions thrown by a run of `exceptions`.
+    #[arg(long, value_name = "N", default_value_t = exceptions::THROWS,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    throws: u32,
 
     /// Threads of both compilers.
     #[arg(long, value_name = "N", default_value_t = 2)]
@@ -93,6 +100,8 @@ enum Question {
     Exceptions,
     /// CPU time of walking through many files and reading a large one, against wasmtime.
     Files,
+    /// CPU and wall time of guests with two threads, against the wasmtime crate.
+    Threads,
     /// The same bytes from several builds, for every module and target.
     Determinism,
 }
@@ -134,8 +143,9 @@ fn run(options: Options) -> Result<bool> {
         Question::Compile => compile::measure(&bench)?,
         Question::Size => size::measure(&bench)?,
         Question::Memory => memory::measure(&bench)?,
-        Question::Exceptions => exceptions::measure(&bench)?,
+        Question::Exceptions => exceptions::measure(&bench, options.throws)?,
         Question::Files => files::measure(&bench)?,
+        Question::Threads => threads::measure(&bench)?,
         Question::Determinism => determinism::measure(&bench)?,
     };
     report.machine = machine;

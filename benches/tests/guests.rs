@@ -49,6 +49,31 @@ fn only_plain_features() {
     }
 }
 
+/// Those with threads share a memory and are started by wasi-threads.
+#[test]
+fn threads_and_no_more() {
+    let modules = modules("threads");
+    assert!(modules.len() >= 4);
+    for path in modules {
+        let bytes = std::fs::read(&path).unwrap();
+        let features = WasmFeatures::WASM1
+            | WasmFeatures::THREADS
+            | WasmFeatures::SIGN_EXTENSION
+            | WasmFeatures::SATURATING_FLOAT_TO_INT
+            | WasmFeatures::MULTI_VALUE
+            | WasmFeatures::REFERENCE_TYPES
+            | WasmFeatures::BULK_MEMORY;
+        let valid = Validator::new_with_features(features).validate_all(&bytes);
+        let types = valid.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(types.as_ref().memory_at(0).shared, "{}", path.display());
+        let names: [&[u8]; 2] = [b"thread-spawn", b"wasi_thread_start"];
+        for name in names {
+            let found = bytes.windows(name.len()).any(|window| window == name);
+            assert!(found, "{}", path.display());
+        }
+    }
+}
+
 #[test]
 fn every_guest_has_its_module_and_the_folder_stays_small() {
     let modules = modules("guests");

@@ -226,7 +226,8 @@ pub(crate) struct ProgramArgs {
     )]
     pub(crate) cpu: String,
 
-    /// Link another module in, for the imports from module NAME
+    /// Link another module in, for the imports from module NAME; of several given for one NAME, the first
+    /// that exports what is imported, with a type that matches
     #[arg(long = "link", value_name = "NAME=FILE", value_parser = parser(parse_link))]
     pub(crate) links: Vec<Link>,
 

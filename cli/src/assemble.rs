@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use elfin_abi::{map, symbol};
 use elfin_compiler::{self as compiler, Arch, CompiledProgram, Source};
 use elfin_linker as linker;
 use sha2::{Digest, Sha256};
@@ -15,7 +14,6 @@ use crate::note::Note;
 use crate::plan::ProgramPlan;
 use crate::progress::Display;
 use crate::report::{Failure, Result};
-use crate::runtime;
 
 /// Stack of a compiling thread: deep nesting in a module must not exhaust it.
 const THREAD_STACK: usize = 64 << 20;
@@ -28,6 +26,8 @@ pub(crate) struct Executable {
     pub(crate) map: linker::Map,
     /// Time by phase.
     pub(crate) phases: Vec<compiler::Phase>,
+    /// The compiler's remark.
+    pub(crate) remark: Option<String>,
 }
 
 /// Runs `work` on a pool of the threads that `plan` asks for.
@@ -45,7 +45,7 @@ pub(crate) fn assemble(plan: &ProgramPlan, modules: &Modules, arch: Arch) -> Res
     let program = compile(plan, modules, arch)?;
     let started = Instant::now();
     let policy = plan.policy.encode();
-    let image = link(&program, &policy, arch).map_err(|error| {
+    let image = elfin_image::link(&program, &policy, arch).map_err(|error| {
         cannot_build(modules, arch)
             .because("linking")
             .because(error)
@@ -61,6 +61,7 @@ pub(crate) fn assemble(plan: &ProgramPlan, modules: &Modules, arch: Arch) -> Res
         bytes,
         map: image.map,
         phases,
+        remark: program.remark,
     })
 }
 
@@ -125,53 +126,6 @@ fn sources<'a>(plan: &'a ProgramPlan, modules: &'a Modules) -> (Source<'a>, Vec<
         })
         .collect();
     (main, links)
-}
-
-fn link(
-    program: &CompiledProgram,
-    policy: &[u8],
-    arch: Arch,
-) -> std::result::Result<linker::Image, linker::Error> {
-    let inputs = [
-        linker::Input {
-            name: "program",
-            data: &program.object,
-        },
-        linker::Input {
-            name: "runtime",
-            data: runtime::object(arch),
-        },
-    ];
-    let blobs = [linker::Blob {
-        section: symbol::SECTION_POLICY,
-        symbol: symbol::POLICY,
-        data: policy,
-    }];
-    let (stack_base, stack_size) = program.map.stack;
-    let options = linker::Options {
-        entry: symbol::START.into(),
-        state_base: map::STATE_BASE,
-        state_end: map::STATE_END,
-        header_size: program.map.header_size,
-        image_base: program.map.image_base,
-        image_end: program.map.image_end,
-        stack: linker::Region {
-            base: stack_base,
-            size: stack_size,
-        },
-        placements: program
-            .map
-            .placements
-            .iter()
-            .map(|placement| linker::Placement {
-                section: placement.section.clone(),
-                address: placement.address,
-                mem_size: placement.mem_size,
-                first_segment: placement.is_state,
-            })
-            .collect(),
-    };
-    linker::link(&inputs, &blobs, &options)
 }
 
 fn note(

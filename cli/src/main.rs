@@ -16,7 +16,6 @@ mod output;
 mod plan;
 mod progress;
 mod report;
-mod runtime;
 
 use std::any::Any;
 use std::panic;

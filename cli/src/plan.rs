@@ -278,14 +278,6 @@ pub(crate) fn plan_run(args: RunArgs) -> Result<RunPlan> {
 }
 
 fn plan_program(input: Input, args: ProgramArgs, archs: &[Arch]) -> Result<ProgramPlan> {
-    for (i, link) in args.links.iter().enumerate() {
-        if args.links[..i].iter().any(|other| other.name == link.name) {
-            return Err(Failure::usage(format!(
-                "--link gives two modules for the name '{}'",
-                compiler::Printable(&link.name)
-            )));
-        }
-    }
     let mut options = compiler::Options::new(Arch::X86_64);
     options.opt_level = match args.opt_level {
         args::OptLevel::O0 => compiler::OptLevel::O0,
@@ -523,7 +515,6 @@ mod tests {
             "app.wasm --tcp-listen 127.0.0.1:80 --tcp-listen 127.0.0.1:80",
             "app.wasm --max-open-files 3 --dir a",
             "app.wasm --max-open-files 4 --dir a --tcp-listen 127.0.0.1:80",
-            "app.wasm --link env=a --link env=b",
             "app.wasm --target riscv64 --cpu x86-64-v3",
             "app.wasm --target all --cpu x86-64",
             "app.wasm --target all --cpu native",

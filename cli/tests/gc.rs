@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::time::Duration;
 
 use support::{Finished, TARGETS, guest, run_elfin, run_executable};
 
@@ -47,4 +48,34 @@ fn there_is_no_collector_where_nothing_is_made() {
     run_elfin(scratch.path(), "build none.wat --map none.map").expect_code(0);
     let map = fs::read_to_string(scratch.path().join("none.map")).expect("map");
     assert!(!map.contains("elfin_gc"), "{map}");
+}
+
+/// Code that makes instances asks the collector for every object: it collects only when there is no room.
+#[test]
+fn many_constant_objects() {
+    let scratch = tempfile::tempdir().expect("scratch");
+    let element = "(item (struct.new $s (i64.const 1) (i64.const 2)))\n";
+    let text = format!(
+        "(module (type $s (struct (field i64 i64)))
+           (elem $e (ref $s) {})
+           (table $t 20000 (ref null $s))
+           (func (export \"_start\")
+             (table.init $t $e (i32.const 0) (i32.const 0) (i32.const 20000))
+             (drop (struct.get $s 1 (table.get $t (i32.const 19999))))))",
+        element.repeat(20_000)
+    );
+    fs::write(scratch.path().join("many.wat"), text).expect("guest");
+    run_elfin(scratch.path(), "build many.wat").expect_code(0);
+    let many = scratch.path().join("many");
+    let ran = run_executable(
+        std::env::consts::ARCH,
+        &many,
+        &["many"],
+        scratch.path(),
+        None,
+    );
+    ran.expect_code(0);
+    // A collection for each would copy 5 GB.
+    let time = ran.processor_time;
+    assert!(time < Duration::from_millis(500), "{time:?}");
 }

@@ -96,6 +96,8 @@ pub struct CompiledProgram {
     pub host_functions: Vec<&'static elfin_abi::host::HostFunction>,
     /// Generated functions (glue not counted).
     pub function_count: usize,
+    /// What is odd about the program though it can be built.
+    pub remark: Option<String>,
     /// Time by phase.
     pub phases: Vec<Phase>,
 }
@@ -169,6 +171,7 @@ fn compile_linked(
         map,
         host_functions: used_host_functions(program, &usage),
         function_count: usage.live.len(),
+        remark: program.entry.remark.clone(),
         phases: clock.phases,
     })
 }

@@ -326,6 +326,8 @@ pub struct Entry {
     pub invoke: Option<String>,
     /// What a thread calls, if the program can start threads.
     pub thread_start: Option<FuncId>,
+    /// What is odd about this choice, for who builds the program.
+    pub remark: Option<String>,
 }
 
 impl Program<'_> {

@@ -6,7 +6,7 @@
 
 use crate::generate::Random;
 use crate::oracle::{self, Behaviour, Outcome, Step, Word};
-use crate::{generate, panic_message};
+use crate::{generate, panic_message, vectors};
 use elfin_abi::trap::TrapCode;
 use elfin_compiler::link::Linker;
 use elfin_compiler::module::{Module, ValType};
@@ -31,6 +31,13 @@ impl Case {
     pub fn generate(seed: u64) -> Option<Self> {
         let wasm = generate::module(seed)?;
         Some(Self { seed, wasm })
+    }
+
+    /// The case of a seed that is vector operations and nothing else.
+    #[must_use]
+    pub fn of_vectors(seed: u64) -> Self {
+        let wasm = vectors::module(seed);
+        Self { seed, wasm }
     }
 }
 
@@ -141,7 +148,9 @@ impl Mode {
         }
     }
 
-    fn options(self, arch: Arch) -> Options {
+    /// The compiler's options for it.
+    #[must_use]
+    pub fn options(self, arch: Arch) -> Options {
         Options {
             addressing: self.addressing,
             memory: self.memory,
@@ -186,12 +195,12 @@ pub fn run(cases: &[Case], arch: Arch, mode: Mode) -> Vec<Verdict> {
                 .map(|subject| alone(subject, arch, mode))
                 .collect();
             let is_found = |v: &Verdict| matches!(v, Verdict::Different(_));
-            if !verdicts.iter().any(is_found) {
+            if !verdicts.iter().any(is_found) && !is_emulators(&message) {
                 verdicts[0] = Verdict::DifferentTogether(message);
             }
             verdicts
         }
-        Err(message) => vec![Verdict::Different(message)],
+        Err(message) => vec![failed(message)],
     }
     .into_iter();
     subjects
@@ -208,8 +217,22 @@ pub fn run(cases: &[Case], arch: Arch, mode: Mode) -> Vec<Verdict> {
 fn alone(subject: &Subject<'_>, arch: Arch, mode: Mode) -> Verdict {
     match try_together(&[subject], arch, mode) {
         Ok(mut verdicts) => verdicts.remove(0),
-        Err(message) => Verdict::Different(message),
+        Err(message) => failed(message),
     }
+}
+
+/// What is said of a case that fails as a whole.
+fn failed(message: String) -> Verdict {
+    if is_emulators(&message) {
+        return Verdict::Discarded("an assertion of qemu's".to_owned());
+    }
+    Verdict::Different(message)
+}
+
+/// Is it the emulator that failed? qemu-riscv64 7.2 sets the rounding mode twice for a `vfcvt.rtz` with which a block of
+/// its begins, and stops itself.
+fn is_emulators(message: &str) -> bool {
+    message.contains("decode_save_opc")
 }
 
 /// A case that the oracle ran.

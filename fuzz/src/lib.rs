@@ -3,9 +3,11 @@
 //! In: a seed. Out: verdicts. Everything here is a function of its seed, so that a finding is one number.
 //!
 //! - [`generate`]: seed → a module that ends, whatever is called
+//! - [`vectors`]: seed → a module of vector operations
 //! - [`oracle`]: a module → what it should do, by an independent interpreter
 //! - [`differential`]: modules → executables, and whether they do the same
 //! - [`objects`]: modules that make objects: the same results whenever garbage is collected
+//! - [`exceptions`]: programs that throw, and a model of what they do
 //! - [`compile`]: damaged inputs through the compiler: an error, never a panic, in bounded time
 //! - [`link`]: damaged objects through the linker, likewise
 //! - [`corpus`]: files that are damaged or replayed
@@ -13,10 +15,12 @@
 pub mod compile;
 pub mod corpus;
 pub mod differential;
+pub mod exceptions;
 pub mod generate;
 pub mod link;
 pub mod objects;
 pub mod oracle;
+pub mod vectors;
 
 /// What a caught panic said.
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

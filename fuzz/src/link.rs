@@ -6,9 +6,8 @@
 use crate::compile::{Finding, damage_bytes};
 use crate::generate::Random;
 use crate::panic_message;
-use elfin_abi::{map, policy, symbol};
+use elfin_abi::policy;
 use elfin_compiler::{Arch, CompiledProgram, Options, Silent, Source};
-use elfin_linker as linker;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -54,14 +53,6 @@ pub fn objects() -> Result<Objects, String> {
         .map(Objects)
 }
 
-fn runtime(arch: Arch) -> &'static [u8] {
-    match arch {
-        Arch::X86_64 => include_bytes!("../../runtime-lib/prebuilt/x86_64.o"),
-        Arch::Aarch64 => include_bytes!("../../runtime-lib/prebuilt/aarch64.o"),
-        Arch::Riscv64 => include_bytes!("../../runtime-lib/prebuilt/riscv64.o"),
-    }
-}
-
 /// Links the objects that a seed damages. Gives whether there is an image.
 ///
 /// # Errors
@@ -74,7 +65,9 @@ pub fn run(objects: &Objects, seed: u64) -> Result<bool, Finding> {
         damage_bytes(&mut damaged, &mut random);
     }
     let started = Instant::now();
-    let result = catch_unwind(AssertUnwindSafe(|| link(&damaged, program, *arch)));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        elfin_image::link_object(&damaged, program, &policy::encode([]), *arch).is_ok()
+    }));
     let elapsed = started.elapsed();
     match result {
         Err(panic) => Err(Finding {
@@ -87,43 +80,4 @@ pub fn run(objects: &Objects, seed: u64) -> Result<bool, Finding> {
         }),
         Ok(linked) => Ok(linked),
     }
-}
-
-fn link(object: &[u8], program: &CompiledProgram, arch: Arch) -> bool {
-    let inputs = [
-        linker::Input {
-            name: "program",
-            data: object,
-        },
-        linker::Input {
-            name: "runtime",
-            data: runtime(arch),
-        },
-    ];
-    let policy = policy::encode([]);
-    let blobs = [linker::Blob {
-        section: symbol::SECTION_POLICY,
-        symbol: symbol::POLICY,
-        data: &policy,
-    }];
-    let (base, size) = program.map.stack;
-    let placements = program.map.placements.iter();
-    let options = linker::Options {
-        entry: symbol::START.into(),
-        state_base: map::STATE_BASE,
-        state_end: map::STATE_END,
-        header_size: program.map.header_size,
-        image_base: program.map.image_base,
-        image_end: program.map.image_end,
-        stack: linker::Region { base, size },
-        placements: placements
-            .map(|placement| linker::Placement {
-                section: placement.section.clone(),
-                address: placement.address,
-                mem_size: placement.mem_size,
-                first_segment: placement.is_state,
-            })
-            .collect(),
-    };
-    linker::link(&inputs, &blobs, &options).is_ok()
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p elfin-fuzz -- differential --seed 0 --cases 10000 --target riscv64
 //! cargo run --release -p elfin-fuzz -- objects --seed 0 --cases 10000
+//! cargo run --release -p elfin-fuzz -- exceptions --seed 0 --cases 10000
 //! cargo run --release -p elfin-fuzz -- compile --seed 0 --cases 100000
 //! cargo run --release -p elfin-fuzz -- link --seed 0 --cases 10000
 //! ```
@@ -11,7 +12,7 @@ use clap::{Parser, Subcommand};
 use elfin_compiler::{Arch, Cpu};
 use elfin_fuzz::differential::{self, Case, Mode, Verdict};
 use elfin_fuzz::generate::Random;
-use elfin_fuzz::{compile, corpus, link, objects};
+use elfin_fuzz::{compile, corpus, exceptions, link, objects};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,9 @@ enum Command {
         /// Modules in one executable; without it, one to eight natively and 32 under emulation.
         #[arg(long)]
         batch: Option<u64>,
+        /// Modules of vector operations, and not what wasm-smith makes.
+        #[arg(long)]
+        vectors: bool,
         /// These modules and not generated ones.
         files: Vec<PathBuf>,
     },
@@ -58,6 +62,18 @@ enum Command {
         /// Architecture of the executables that are compared with this machine's.
         #[arg(long, value_parser = arch, default_value = std::env::consts::ARCH)]
         target: Arch,
+    },
+    /// Generated programs that throw and catch: the same results and effects as in a model.
+    Exceptions {
+        /// Architecture of the executables.
+        #[arg(long, value_parser = arch, default_value = std::env::consts::ARCH)]
+        target: Arch,
+        /// How code is generated; `mixed` is another one from batch to batch.
+        #[arg(long, value_parser = mode, default_value = "mixed")]
+        mode: Modes,
+        /// Programs in one executable; without it, one to eight natively and 32 under emulation.
+        #[arg(long)]
+        batch: Option<u64>,
     },
     /// Damaged modules: the compiler answers with an error or a program, in bounded time.
     Compile,
@@ -114,6 +130,7 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
             mode,
             cpu,
             batch,
+            vectors,
             files,
         } => {
             let cpu = cpu.as_ref().map(|text| Cpu::parse(text, *target));
@@ -131,17 +148,21 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
             let mut tally = batches
                 .par_iter()
                 .map(|batch| {
-                    let cases: Vec<Case> = batch.clone().filter_map(Case::generate).collect();
+                    let generate = |seed| match vectors {
+                        true => Some(Case::of_vectors(seed)),
+                        false => Case::generate(seed),
+                    };
+                    let cases: Vec<Case> = batch.clone().filter_map(generate).collect();
                     let mode = mode.0.unwrap_or_else(|| Mode::of_seed(batch.start));
                     let missing = batch.end - batch.start - cases.len() as u64;
-                    let mut tally = try_batch(&cases, *target, mode.on(cpu), &findings);
+                    let mut tally = try_batch(&cases, *vectors, *target, mode.on(cpu), &findings);
                     tally.count("no module generated", missing);
                     tally
                 })
                 .reduce(Tally::default, Tally::join);
             for case in cases {
                 let mode = mode.0.unwrap_or(Mode::ALL[0]);
-                tally = tally.join(try_batch(&[case], *target, mode.on(cpu), &findings));
+                tally = tally.join(try_batch(&[case], false, *target, mode.on(cpu), &findings));
             }
             print!("{tally}");
             Ok::<(), String>(())
@@ -150,6 +171,22 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
             let tally = seeds
                 .into_par_iter()
                 .map(|seed| try_objects(seed, *target, &findings))
+                .reduce(Tally::default, Tally::join);
+            print!("{tally}");
+            Ok(())
+        }
+        Command::Exceptions {
+            target,
+            mode,
+            batch,
+        } => {
+            let native = target.name() == std::env::consts::ARCH;
+            let tally = batches(seeds, batch.or((!native).then_some(32)))
+                .par_iter()
+                .map(|batch| {
+                    let mode = mode.0.unwrap_or_else(|| Mode::of_seed(batch.start));
+                    try_exceptions(batch.clone(), *target, mode, &findings)
+                })
                 .reduce(Tally::default, Tally::join);
             print!("{tally}");
             Ok(())
@@ -221,34 +258,56 @@ fn batches(seeds: std::ops::Range<u64>, size: Option<u64>) -> Vec<std::ops::Rang
     batches
 }
 
-fn try_batch(cases: &[Case], target: Arch, mode: Mode, findings: &Findings<'_>) -> Tally {
+fn try_batch(
+    cases: &[Case],
+    vectors: bool,
+    target: Arch,
+    mode: Mode,
+    findings: &Findings<'_>,
+) -> Tally {
     let mut tally = Tally::default();
-    let name = |case: &Case| format!("{}-{}-{}", target.name(), mode.name, case.seed);
     for (case, verdict) in cases.iter().zip(differential::run(cases, target, mode)) {
-        match verdict {
-            Verdict::Same { steps, traps, cut } => {
-                tally.count("same", 1);
-                tally.count("steps", steps as u64);
-                for code in traps {
-                    tally.count(&format!("trap: {}", code.message()), 1);
-                }
-                tally.count("cut short", u64::from(cut));
-                tally.count(&format!("in mode {}", mode.name), 1);
-            }
-            Verdict::Discarded(reason) => tally.count(&format!("discarded: {reason}"), 1),
-            Verdict::Different(message) => {
-                tally.count("FOUND", 1);
-                let again = again(case.seed, 1, target, mode);
-                findings.save(&name(case), &case.wasm, &message, &again);
-            }
-            Verdict::DifferentTogether(message) => {
-                tally.count("FOUND", 1);
-                let (first, last) = (cases[0].seed, cases[cases.len() - 1].seed);
-                let again = again(first, last - first + 1, target, mode);
-                let message = format!("{} together, none alone: {message}", cases.len());
-                findings.save(&name(case), &case.wasm, &message, &again);
-            }
-        }
+        tally.take(verdict, mode, |message, alone| {
+            let (first, last) = (cases[0].seed, cases[cases.len() - 1].seed);
+            let (seed, count) = if alone {
+                (case.seed, 1)
+            } else {
+                (first, last - first + 1)
+            };
+            let command = if vectors {
+                "differential --vectors"
+            } else {
+                "differential"
+            };
+            let again = again(command, seed, count, target, mode);
+            let name = format!("{}-{}-{}", target.name(), mode.name, case.seed);
+            findings.save(&name, &case.wasm, message, &again);
+        });
+    }
+    tally
+}
+
+fn try_exceptions(
+    seeds: std::ops::Range<u64>,
+    target: Arch,
+    mode: Mode,
+    findings: &Findings<'_>,
+) -> Tally {
+    let mut tally = Tally::default();
+    let count = seeds.end - seeds.start;
+    let cases: Vec<_> = seeds
+        .clone()
+        .filter_map(exceptions::Case::generate)
+        .collect();
+    tally.count("discarded: too long", count - cases.len() as u64);
+    for (case, verdict) in cases.iter().zip(exceptions::run(&cases, target, mode)) {
+        tally.count("caught", case.caught);
+        tally.take(verdict, mode, |message, _| {
+            // When garbage is collected is decided by the batch.
+            let again = again("exceptions", seeds.start, count, target, mode);
+            let name = format!("exceptions-{}-{}-{}", target.name(), mode.name, case.seed);
+            findings.save(&name, &case.wasm, message, &again);
+        });
     }
     tally
 }
@@ -277,12 +336,12 @@ fn try_objects(seed: u64, target: Arch, findings: &Findings<'_>) -> Tally {
 }
 
 /// The arguments that show a finding again.
-fn again(seed: u64, cases: u64, target: Arch, mode: Mode) -> String {
+fn again(command: &str, seed: u64, cases: u64, target: Arch, mode: Mode) -> String {
     let cpu = mode
         .cpu
         .map(|cpu| format!(" --cpu {}", cpu.describe(target)));
     format!(
-        "differential --seed {seed} --cases {cases} --batch {cases} --target {} --mode {}{}",
+        "{command} --seed {seed} --cases {cases} --batch {cases} --target {} --mode {}{}",
         target.name(),
         mode.name,
         cpu.unwrap_or_default()
@@ -297,6 +356,30 @@ impl Tally {
     fn count(&mut self, what: &str, n: u64) {
         if n > 0 {
             *self.0.entry(what.to_owned()).or_default() += n;
+        }
+    }
+
+    /// Counts a verdict; a finding is handed on, with whether its case shows it alone.
+    fn take(&mut self, verdict: Verdict, mode: Mode, found: impl FnOnce(&str, bool)) {
+        match verdict {
+            Verdict::Same { steps, traps, cut } => {
+                self.count("same", 1);
+                self.count("steps", steps as u64);
+                for code in traps {
+                    self.count(&format!("trap: {}", code.message()), 1);
+                }
+                self.count("cut short", u64::from(cut));
+                self.count(&format!("in mode {}", mode.name), 1);
+            }
+            Verdict::Discarded(reason) => self.count(&format!("discarded: {reason}"), 1),
+            Verdict::Different(message) => {
+                self.count("FOUND", 1);
+                found(&message, true);
+            }
+            Verdict::DifferentTogether(message) => {
+                self.count("FOUND", 1);
+                found(&format!("together, not alone: {message}"), false);
+            }
         }
     }
 

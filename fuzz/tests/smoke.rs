@@ -3,7 +3,7 @@
 
 use elfin_compiler::Arch;
 use elfin_fuzz::differential::{self, Case, Mode, Verdict};
-use elfin_fuzz::{compile, corpus, link, objects};
+use elfin_fuzz::{compile, corpus, exceptions, link, objects};
 
 /// Runs on threads whose stacks deep nesting does not exhaust.
 fn on_pool(work: impl FnOnce() + Send) {
@@ -69,6 +69,36 @@ fn objects_whenever_garbage_is_collected() {
 }
 
 #[test]
+fn exceptions_are_caught_where_the_model_catches_them() {
+    on_pool(|| {
+        for (n, mode) in (0..).zip(Mode::ALL) {
+            for arch in Arch::ALL.iter().filter(|arch| runs(**arch)) {
+                let native = arch.name() == std::env::consts::ARCH;
+                let count = match (native, n) {
+                    (true, _) => 16,
+                    (false, 0 | 1) => 12,
+                    (false, _) => continue,
+                };
+                // In every other mode, garbage is collected at each allocation: the first seed is odd.
+                let seeds = n * 1001..n * 1001 + count;
+                let cases: Vec<_> = seeds.filter_map(exceptions::Case::generate).collect();
+                let caught: u64 = cases.iter().map(|case| case.caught).sum();
+                assert!(caught > 0);
+                for (case, verdict) in cases.iter().zip(exceptions::run(&cases, *arch, *mode)) {
+                    assert!(
+                        matches!(verdict, Verdict::Same { .. }),
+                        "seed {} on {} in mode {}: {verdict:?}",
+                        case.seed,
+                        arch.name(),
+                        mode.name
+                    );
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn the_same_as_the_oracle() {
     on_pool(|| {
         for (n, mode) in (0..).zip(Mode::ALL) {
@@ -83,6 +113,27 @@ fn the_same_as_the_oracle() {
                 };
                 let start = n * 1000;
                 let found = differences(&cases(start..start + count), *arch, *mode);
+                assert!(found.is_empty(), "{}", found.join("\n"));
+            }
+        }
+    });
+}
+
+#[test]
+fn vectors_as_the_oracle_has_them() {
+    on_pool(|| {
+        for (n, mode) in (0..).zip(Mode::ALL) {
+            for arch in Arch::ALL.iter().filter(|arch| runs(**arch)) {
+                let native = arch.name() == std::env::consts::ARCH;
+                // Emulated: with optimisation and without.
+                let count = match (native, n) {
+                    (true, _) => 12,
+                    (false, 0 | 1) => 12,
+                    (false, _) => continue,
+                };
+                let start = n * 1000;
+                let cases: Vec<Case> = (start..start + count).map(Case::of_vectors).collect();
+                let found = differences(&cases, *arch, *mode);
                 assert!(found.is_empty(), "{}", found.join("\n"));
             }
         }

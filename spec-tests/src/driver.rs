@@ -6,7 +6,6 @@
 
 use elfin_abi::policy;
 use elfin_abi::trap::TrapCode;
-use elfin_abi::{map, symbol};
 use elfin_compiler::program::Program;
 use elfin_compiler::{Arch, CompiledProgram, Feature, Options, Silent};
 use elfin_linker as linker;
@@ -64,57 +63,13 @@ pub(crate) fn explain(error: &elfin_compiler::Error) -> String {
     format!("{error} ({place})")
 }
 
-fn runtime(arch: Arch) -> &'static [u8] {
-    match arch {
-        Arch::X86_64 => include_bytes!("../../runtime-lib/prebuilt/x86_64.o"),
-        Arch::Aarch64 => include_bytes!("../../runtime-lib/prebuilt/aarch64.o"),
-        Arch::Riscv64 => include_bytes!("../../runtime-lib/prebuilt/riscv64.o"),
-    }
-}
-
 /// Links a compiled program with the runtime and a policy block.
 pub(crate) fn link(
     program: &CompiledProgram,
     arch: Arch,
     policy: &[u8],
 ) -> Result<Vec<u8>, linker::Error> {
-    let inputs = [
-        linker::Input {
-            name: "program",
-            data: &program.object,
-        },
-        linker::Input {
-            name: "runtime",
-            data: runtime(arch),
-        },
-    ];
-    let blobs = [linker::Blob {
-        section: symbol::SECTION_POLICY,
-        symbol: symbol::POLICY,
-        data: policy,
-    }];
-    let (base, size) = program.map.stack;
-    let options = linker::Options {
-        entry: symbol::START.into(),
-        state_base: map::STATE_BASE,
-        state_end: map::STATE_END,
-        header_size: program.map.header_size,
-        image_base: program.map.image_base,
-        image_end: program.map.image_end,
-        stack: linker::Region { base, size },
-        placements: program
-            .map
-            .placements
-            .iter()
-            .map(|placement| linker::Placement {
-                section: placement.section.clone(),
-                address: placement.address,
-                mem_size: placement.mem_size,
-                first_segment: placement.is_state,
-            })
-            .collect(),
-    };
-    Ok(linker::link(&inputs, &blobs, &options)?.bytes)
+    Ok(elfin_image::link(program, policy, arch)?.bytes)
 }
 
 /// Writes an executable that is to be run.

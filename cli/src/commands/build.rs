@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use elfin_compiler::{Phase, dump_asm, dump_clif};
+use elfin_compiler::{Phase, Printable, dump_asm, dump_clif};
 use elfin_linker as linker;
 
 use crate::args::Emit;
@@ -19,6 +19,7 @@ struct Made {
     bytes: Vec<u8>,
     map: Option<linker::Map>,
     phases: Vec<Phase>,
+    remark: Option<String>,
 }
 
 /// Runs the command.
@@ -33,6 +34,7 @@ pub(crate) fn build(plan: &BuildPlan) -> Result<()> {
 
     let mut artifacts = Vec::new();
     let mut times = Vec::new();
+    let mut remark = None;
     for output in &plan.outputs {
         let made = on_pool(&plan.program, || make(plan, &modules, output))??;
         if let (Some(path), Some(map)) = (&output.map, made.map) {
@@ -59,9 +61,14 @@ pub(crate) fn build(plan: &BuildPlan) -> Result<()> {
             }
         }
         times.push((output.arch, made.phases));
+        // The same for every target.
+        remark = made.remark;
     }
     let started = Instant::now();
     output::write_all(&artifacts)?;
+    if let Some(remark) = remark {
+        eprintln!("note: {}: {remark}", Printable(&modules.name));
+    }
     let write = Phase {
         name: "write",
         time: started.elapsed(),
@@ -85,6 +92,7 @@ fn make(plan: &BuildPlan, modules: &Modules, output: &Output) -> Result<Made> {
             name: "dump",
             time: started.elapsed(),
         }],
+        remark: None,
     };
     Ok(match plan.emit {
         Emit::Exe => {
@@ -93,6 +101,7 @@ fn make(plan: &BuildPlan, modules: &Modules, output: &Output) -> Result<Made> {
                 bytes: executable.bytes,
                 map: Some(executable.map),
                 phases: executable.phases,
+                remark: executable.remark,
             }
         }
         Emit::Obj => {
@@ -101,6 +110,7 @@ fn make(plan: &BuildPlan, modules: &Modules, output: &Output) -> Result<Made> {
                 bytes: program.object,
                 map: None,
                 phases: program.phases,
+                remark: program.remark,
             }
         }
         Emit::Clif => text(dump(&plan.program, modules, output.arch, dump_clif)?),

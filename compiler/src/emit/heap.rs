@@ -54,14 +54,6 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Appends a list, and its address to a record.
-    fn lead(&mut self, record: &mut Record, list: &Record, align: u64) -> Result<()> {
-        let at = self.append_record(list, align)?;
-        let symbol = self.local("elfin_records", self.rodata, at);
-        record.address(symbol, 0);
-        Ok(())
-    }
-
     /// What objects of each type look like, and where structs have references.
     fn objects(&self) -> (Record, Record) {
         let (mut types, mut references) = (Record::default(), Record::default());

@@ -293,6 +293,23 @@ impl<'p> Emitter<'p> {
         Ok(at)
     }
 
+    /// Appends a list, and its address to a record.
+    fn lead(&mut self, record: &mut Record, list: &Record, align: u64) -> Result<()> {
+        let at = self.append_record(list, align)?;
+        let symbol = self.local("elfin_records", self.rodata, at);
+        record.address(symbol, 0);
+        Ok(())
+    }
+
+    /// Puts a record into read-only data where the runtime finds it by name.
+    fn publish(&mut self, record: &Record, name: &str) -> Result<()> {
+        let at = self.append_record(record, 8)?;
+        let size = record.bytes.len() as u64;
+        let (kind, scope) = (SymbolKind::Data, SymbolScope::Linkage);
+        self.define(name.into(), self.rodata, at, size, kind, scope);
+        Ok(())
+    }
+
     fn relocation(
         &mut self,
         section: SectionId,

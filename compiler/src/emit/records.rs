@@ -15,7 +15,7 @@ use elfin_abi::program::{
 };
 use elfin_abi::state::{FuncRef, MemoryDescriptor, SegmentDescriptor, TableDescriptor};
 use elfin_abi::symbol;
-use object::{SectionKind, SymbolKind, SymbolScope};
+use object::SectionKind;
 
 impl Emitter<'_> {
     /// Sections of the mapped runs. Each reaches to the next, so that the zeros between are mapped as well.
@@ -177,9 +177,7 @@ impl Emitter<'_> {
             (&chunks, Some(size_of::<TextChunk>())),
         ];
         for (list, size) in lists {
-            let at = self.append_record(list, 8)?;
-            let symbol = self.local("elfin_records", self.rodata, at);
-            header.address(symbol, 0);
+            self.lead(&mut header, list, 8)?;
             if let Some(size) = size {
                 header.word((list.bytes.len() / size) as u64);
             }
@@ -198,23 +196,12 @@ impl Emitter<'_> {
             (&trap_offsets, 4),
             (&trap_codes, 1),
         ] {
-            let at = self.append_record(list, align)?;
-            let symbol = self.local("elfin_records", self.rodata, at);
-            header.address(symbol, 0);
+            self.lead(&mut header, list, align)?;
         }
         header.word(layout.stack.0);
         header.word(layout.stack.1);
         debug_assert_eq!(header.bytes.len(), ProgramHeader::SIZE as usize);
-        let at = self.append_record(&header, 8)?;
-        self.define(
-            symbol::PROGRAM.into(),
-            self.rodata,
-            at,
-            header.bytes.len() as u64,
-            SymbolKind::Data,
-            SymbolScope::Linkage,
-        );
-        Ok(())
+        self.publish(&header, symbol::PROGRAM)
     }
 }
 

@@ -11,7 +11,6 @@ use crate::symbol::Symbol;
 use elfin_abi::symbol;
 use elfin_abi::threads::ThreadsHeader;
 use object::write::SymbolId;
-use object::{SymbolKind, SymbolScope};
 
 impl Emitter<'_> {
     /// The copy; `descriptors` are the offsets of descriptors of segments that begin with the address of one.
@@ -65,15 +64,6 @@ impl Emitter<'_> {
             None => header.word(0),
         }
         debug_assert_eq!(header.bytes.len(), ThreadsHeader::SIZE as usize);
-        let at = self.append_record(&header, 8)?;
-        self.define(
-            symbol::THREADS.into(),
-            self.rodata,
-            at,
-            header.bytes.len() as u64,
-            SymbolKind::Data,
-            SymbolScope::Linkage,
-        );
-        Ok(())
+        self.publish(&header, symbol::THREADS)
     }
 }

@@ -12,7 +12,6 @@ use crate::program::TagId;
 use crate::translate::holds_exceptions;
 use elfin_abi::exception::{CODE_GRANULE_LOG2, CallSite, FunctionFrame, Roots, UnwindHeader};
 use elfin_abi::symbol;
-use object::{SymbolKind, SymbolScope};
 use std::collections::HashMap;
 
 impl Emitter<'_> {
@@ -80,9 +79,7 @@ impl Emitter<'_> {
             (&names, 1),
             (&roots, 8),
         ] {
-            let at = self.append_record(list, align)?;
-            let symbol = self.local("elfin_unwind_records", self.rodata, at);
-            header.address(symbol, 0);
+            self.lead(&mut header, list, align)?;
         }
         header.word(root_count as u64);
         let layout = self.layout();
@@ -92,16 +89,7 @@ impl Emitter<'_> {
             None => 0,
         });
         debug_assert_eq!(header.bytes.len(), UnwindHeader::SIZE as usize);
-        let at = self.append_record(&header, 8)?;
-        self.define(
-            symbol::UNWIND.into(),
-            self.rodata,
-            at,
-            header.bytes.len() as u64,
-            SymbolKind::Data,
-            SymbolScope::Linkage,
-        );
-        Ok(())
+        self.publish(&header, symbol::UNWIND)
     }
 
     /// What messages call each tag: its name, with the module's for those of linked modules; else its index.

@@ -88,6 +88,13 @@ impl Linker<'_, '_> {
                     choices()
                 )));
             }
+            if !entry.initialize.is_empty() && main.module.start.is_none() {
+                entry.remark = Some(format!(
+                    "no export `_start`: the program initializes itself and ends; --invoke NAME makes it call an \
+                     export ({})",
+                    choices()
+                ));
+            }
         }
         self.program.entry = entry;
         Ok(())

@@ -33,28 +33,28 @@ impl<'m> Linker<'m, '_> {
             place: place.clone(),
         };
 
-        if let Some(&provider) = self.names.get(import.module) {
-            let Some(resolved) = self.export(provider, import.name) else {
+        let linked = |m: &&Module<'_>| m.name == import.module;
+        let is_linked = self.names.contains_key(import.module) || later.iter().any(|m| linked(&m));
+        if is_linked {
+            if let Some(found) = self.resolve_linked(instance, import) {
+                return found
+                    .map_err(|why| error(format!("incompatible import type: {what}: {why}")));
+            }
+            if later
+                .iter()
+                .filter(linked)
+                .any(|m| m.export(import.name).is_some())
+            {
                 return Err(error(format!(
-                    "unknown import: {what}: the module linked as \"{}\" has no such export",
+                    "unknown import: {what}: the module linked as \"{}\" is instantiated later; put its --link earlier",
                     Printable(import.module)
                 )));
-            };
-            if let Some(why) = self.mismatch(instance, import.item, &resolved) {
-                return Err(error(format!("incompatible import type: {what}: {why}")));
             }
-            return Ok(resolved);
-        }
-        // The main module, the last, is linked to by nobody.
-        if let Some(module) = later.iter().find(|m| m.name == import.module) {
-            return Err(error(format!(
-                "unknown import: {what}: the module linked as \"{}\" is instantiated later; put its --link earlier",
-                Printable(&module.name)
-            )));
         }
 
         if let Item::Function(index) = import.item {
-            if let Some(&host) = self.host_ids.get(&(import.module, import.name)) {
+            // Who links something else in for a module's name does not want the host's functions.
+            if !is_linked && let Some(&host) = self.host_ids.get(&(import.module, import.name)) {
                 let function = &host::HOST_FUNCTIONS[host];
                 let ty = module.function_type(index);
                 let expected = host_type(function);
@@ -90,11 +90,17 @@ impl<'m> Linker<'m, '_> {
                 return Ok(Resolved::Function(Callee::Unknown(id)));
             }
         }
-        if let Some(resolved) = self.provide_memory(instance, import)? {
+        if !is_linked && let Some(resolved) = self.provide_memory(instance, import)? {
             if let Some(why) = self.mismatch(instance, import.item, &resolved) {
                 return Err(error(format!("incompatible import type: {what}: {why}")));
             }
             return Ok(resolved);
+        }
+        if is_linked {
+            return Err(error(format!(
+                "unknown import: {what}: the module linked as \"{}\" has no such export",
+                Printable(import.module)
+            )));
         }
         let hint = match import.item {
             Item::Function(_) => {
@@ -103,6 +109,27 @@ impl<'m> Linker<'m, '_> {
             _ => "; provide it with --link NAME=FILE",
         };
         Err(error(format!("unknown import: {what}{hint}")))
+    }
+
+    /// Asks the instances that the import's module name leads to, in their order: the first export of that name
+    /// whose type matches is it, for modules of JavaScript's world import one function with several types. `None`
+    /// if none exports the name, otherwise why the first that does is not it.
+    fn resolve_linked(
+        &self,
+        instance: &mut Instance<'_>,
+        import: &crate::module::Import<'m>,
+    ) -> Option<std::result::Result<Resolved, String>> {
+        let mut first_mismatch = None;
+        for &provider in self.names.get(import.module).into_iter().flatten() {
+            let Some(found) = self.export(provider, import.name) else {
+                continue;
+            };
+            match self.mismatch(instance, import.item, &found) {
+                None => return Some(Ok(found)),
+                Some(why) => first_mismatch = first_mismatch.or(Some(why)),
+            }
+        }
+        first_mismatch.map(Err)
     }
 
     /// Why what was found does not match what is imported.

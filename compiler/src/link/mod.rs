@@ -29,8 +29,16 @@ pub const MAX_TABLE_ENTRIES: u64 = 1 << 30;
 pub fn link<'m>(modules: &'m [Module<'m>], options: &Options) -> Result<Program<'m>> {
     let mut linker = Linker::new(options, false);
     for (position, module) in modules.iter().enumerate() {
-        let id = linker.add(module, &modules[position + 1..])?;
-        linker.register(&module.name, id);
+        // The main module, the last, is linked to by nobody.
+        let later = modules[position + 1..]
+            .split_last()
+            .map_or(&[][..], |(_, links)| links);
+        let id = linker.add(module, later)?;
+        linker
+            .names
+            .entry(module.name.clone())
+            .or_default()
+            .push(id);
     }
     linker.choose_entry()?;
     linker.choose_thread_start()?;
@@ -43,8 +51,8 @@ pub struct Linker<'m, 'o> {
     program: Program<'m>,
     canonical: Canonical,
     host_ids: HashMap<(&'static str, &'static str), usize>,
-    /// What import module names lead to now.
-    names: HashMap<String, InstanceId>,
+    /// What import module names lead to now: instances in the order in which they are asked for an export.
+    names: HashMap<String, Vec<InstanceId>>,
     /// Memories that elfin itself provides, by import names.
     provided: HashMap<(&'m str, &'m str), MemoryId>,
     options: &'o Options,
@@ -77,9 +85,9 @@ impl<'m, 'o> Linker<'m, 'o> {
         Ok(instance)
     }
 
-    /// Lets `name` lead to `instance` from now on.
+    /// Lets `name` lead to `instance` from now on, and to nothing else.
     pub fn register(&mut self, name: &str, instance: InstanceId) {
-        self.names.insert(name.to_owned(), instance);
+        self.names.insert(name.to_owned(), vec![instance]);
     }
 
     /// Makes a call the next action.
@@ -204,7 +212,7 @@ impl<'m, 'o> Linker<'m, 'o> {
         })
     }
 
-    /// Adds an instance. `later` are modules of which there will be instances only later.
+    /// Adds an instance. `later` are modules to link to of which there will be instances only later.
     fn add(&mut self, module: &'m Module<'m>, later: &[Module<'_>]) -> Result<InstanceId> {
         let id = InstanceId(self.program.instances.len() as u32);
         let types = self

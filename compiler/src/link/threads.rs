@@ -84,7 +84,7 @@ impl<'m> Linker<'m, '_> {
 pub struct ScriptThread {
     /// Its number.
     pub number: u32,
-    names: HashMap<String, InstanceId>,
+    names: HashMap<String, Vec<InstanceId>>,
     position: usize,
 }
 

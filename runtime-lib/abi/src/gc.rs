@@ -50,6 +50,18 @@ impl Heap {
     pub const LIMIT: i32 = offset_of!(Self, limit) as i32;
     /// Size of the record in bytes.
     pub const SIZE: u32 = size_of::<Self>() as u32;
+
+    /// Where `bytes` bytes fit without a collection. Generated code looks itself before it calls the collector, except
+    /// where it runs only once: an object for each of many globals or elements must not cost a collection each.
+    #[must_use]
+    #[inline(always)]
+    pub const fn room(&self, bytes: u64) -> Option<u64> {
+        // What generated code has put where room was found lies behind the limit with `--gc-stress`.
+        match self.limit.checked_sub(self.next) {
+            Some(left) if bytes <= left => Some(self.next),
+            _ => None,
+        }
+    }
 }
 
 /// The heap of one thread, in a program with threads: in the thread's own state, zero until it makes its first object.
@@ -164,4 +176,29 @@ pub struct Safepoint {
 #[must_use]
 pub const fn array_size(length: u32, log2: u32) -> u64 {
     (ELEMENTS as u64 + ((length as u64) << log2)).next_multiple_of(GRANULE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_up_to_the_limit() {
+        let heap = Heap {
+            next: 64,
+            limit: 96,
+        };
+        assert_eq!((heap.room(32), heap.room(40)), (Some(64), None));
+        // As `--gc-stress` has it, and an object longer than any address.
+        let full = Heap {
+            next: 64,
+            limit: 64,
+        };
+        assert_eq!((full.room(8), heap.room(u64::MAX)), (None, None));
+        let beyond = Heap {
+            next: 72,
+            limit: 64,
+        };
+        assert_eq!((beyond.room(0), beyond.room(8)), (None, None));
+    }
 }

@@ -39,6 +39,9 @@ pub unsafe extern "C" fn allocate(
 ) -> u64 {
     // SAFETY: by contract.
     let (program, heap) = unsafe { (&*program, &mut *((*program).heap as *mut Heap)) };
+    if let Some(room) = heap.room(bytes) {
+        return room;
+    }
     let header = crate::program::program().header();
     // SAFETY: by contract.
     unsafe { super::collect::allocate(program, heap, header, bytes, fp, return_address) }

@@ -563,6 +563,9 @@ mod entry {
         unsafe {
             let program = &*program;
             let heap = &mut *((program.heap + distance) as *mut ThreadHeap);
+            if let Some(room) = heap.heap.room(bytes) {
+                return room;
+            }
             let place = Place {
                 header: crate::program::program().header(),
                 distance,

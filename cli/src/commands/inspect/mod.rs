@@ -5,6 +5,7 @@
 
 mod executable;
 mod module;
+mod types;
 
 use serde_json::Value;
 

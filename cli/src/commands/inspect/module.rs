@@ -10,6 +10,7 @@ use wasmparser::types::{CoreTypeId, EntityType, TypesRef};
 use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TableType, Validator, WasmFeatures};
 
 use super::section;
+use super::types::Names;
 
 /// A module.
 pub(super) struct Described {
@@ -17,7 +18,8 @@ pub(super) struct Described {
     imports: Vec<Import>,
     exports: Vec<Export>,
     memories: Vec<MemoryType>,
-    tables: Vec<TableType>,
+    /// With what their elements are.
+    tables: Vec<(TableType, String)>,
     start: bool,
     features: Vec<String>,
     needs: Vec<String>,
@@ -78,18 +80,20 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
         .validate_all(&binary)
         .map_err(invalid)?;
     let types = types.as_ref();
+    let names = Names::new(types);
     described.memories = (0..types.memory_count())
         .map(|index| types.memory_at(index))
         .collect();
     described.tables = (0..types.table_count())
         .map(|index| types.table_at(index))
+        .map(|ty| (ty, names.reference(ty.element_type)))
         .collect();
     for payload in Parser::new(0).parse_all(&binary) {
         match payload.map_err(invalid)? {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import.map_err(invalid)?;
-                    let ty = entity(types, types.entity_type_from_import(&import));
+                    let ty = entity(&names, types.entity_type_from_import(&import));
                     let provided = is_provided(types, &import);
                     let (module, name) = (import.module.to_owned(), import.name.to_owned());
                     described.imports.push(Import {
@@ -106,9 +110,9 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
                     let ty = match export.kind {
                         ExternalKind::Func | ExternalKind::FuncExact => {
                             let id = types.core_function_at(export.index);
-                            entity(types, Some(EntityType::Func(id)))
+                            entity(&names, Some(EntityType::Func(id)))
                         }
-                        _ => entity(types, types.entity_type_from_export(&export)),
+                        _ => entity(&names, types.entity_type_from_export(&export)),
                     };
                     described.exports.push(Export {
                         name: export.name.to_owned(),
@@ -247,13 +251,13 @@ fn needs(described: &Described, verdict: Option<&Error>) -> Vec<String> {
     needs
 }
 
-fn entity(types: TypesRef<'_>, ty: Option<EntityType>) -> Type {
-    let function = |id: CoreTypeId| match &types[id].composite_type.inner {
+fn entity(names: &Names<'_>, ty: Option<EntityType>) -> Type {
+    let function = |id: CoreTypeId| match &names.types[id].composite_type.inner {
         wasmparser::CompositeInnerType::Func(ty) => {
             let list = |types: &[wasmparser::ValType]| {
                 types
                     .iter()
-                    .map(ToString::to_string)
+                    .map(|ty| names.value(*ty))
                     .collect::<Vec<_>>()
                     .join(", ")
             };
@@ -268,7 +272,7 @@ fn entity(types: TypesRef<'_>, ty: Option<EntityType>) -> Type {
         },
         Some(EntityType::Table(ty)) => Type {
             kind: "table",
-            text: table(&ty),
+            text: table(&ty, &names.reference(ty.element_type)),
         },
         Some(EntityType::Memory(ty)) => Type {
             kind: "memory",
@@ -278,7 +282,7 @@ fn entity(types: TypesRef<'_>, ty: Option<EntityType>) -> Type {
             let mutable = if ty.mutable { "mut " } else { "" };
             Type {
                 kind: "global",
-                text: format!("{mutable}{}", ty.content_type),
+                text: format!("{mutable}{}", names.value(ty.content_type)),
             }
         }
         Some(EntityType::Tag(id)) => Type {
@@ -313,12 +317,11 @@ fn page_size(ty: &MemoryType) -> u64 {
     1 << ty.page_size_log2.unwrap_or(16)
 }
 
-fn table(ty: &TableType) -> String {
+fn table(ty: &TableType, element: &str) -> String {
     let index = if ty.table64 { "i64, " } else { "" };
     format!(
-        "{index}{} entries of {}",
+        "{index}{} entries of {element}",
         limits(ty.initial, ty.maximum),
-        ty.element_type
     )
 }
 
@@ -353,9 +356,9 @@ impl Described {
         let tables: Vec<_> = self
             .tables
             .iter()
-            .map(|ty| {
+            .map(|(ty, element)| {
                 json!({
-                    "initial": ty.initial, "maximum": ty.maximum, "element": ty.element_type.to_string(),
+                    "initial": ty.initial, "maximum": ty.maximum, "element": element,
                     "index": if ty.table64 { "i64" } else { "i32" },
                 })
             })
@@ -407,7 +410,10 @@ impl Described {
             }),
         );
         text += &section("memories", self.memories.iter().map(memory));
-        text += &section("tables", self.tables.iter().map(table));
+        text += &section(
+            "tables",
+            self.tables.iter().map(|(ty, element)| table(ty, element)),
+        );
         text += &section(
             "features used beyond WebAssembly 1.0",
             self.features.iter().cloned(),
