@@ -79,3 +79,28 @@ fn many_constant_objects() {
     let time = ran.processor_time;
     assert!(time < Duration::from_millis(500), "{time:?}");
 }
+
+/// Twelve MiB, object by object: with no collection at each there would not be as much.
+#[test]
+fn collecting_at_every_allocation() {
+    let text = r#"(module
+        (type $bytes (array (mut i8)))
+        (global $kept (mut (ref null $bytes)) (ref.null $bytes))
+        (func (export "_start") (local $count i32)
+            (loop $more
+                (global.set $kept (array.new $bytes (local.get $count) (i32.const 60000)))
+                (if (i32.ne
+                        (array.get_u $bytes (global.get $kept) (i32.const 59999))
+                        (i32.and (local.get $count) (i32.const 255)))
+                    (then unreachable))
+                (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                (br_if $more (i32.lt_u (local.get $count) (i32.const 200))))))"#;
+    for target in TARGETS {
+        let scratch = tempfile::tempdir().expect("scratch");
+        fs::write(scratch.path().join("stress.wat"), text).expect("guest");
+        let line = format!("build stress.wat --target {target} -o stress --gc-stress");
+        run_elfin(scratch.path(), &line).expect_code(0);
+        let stress = scratch.path().join("stress");
+        run_executable(target, &stress, &["stress"], scratch.path(), None).expect_code(0);
+    }
+}
