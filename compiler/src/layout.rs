@@ -525,7 +525,7 @@ fn place_threads(
         / stride;
     if wanted > room && (options.max_threads.is_some() || room == 0) && program.script.is_none() {
         return Err(format!(
-            "{wanted} threads with {stack_size} bytes of stack each; there is room for {room}"
+            "{wanted} threads with {stack_size} bytes of stack each, {stride} with all that is a thread's own; there is room for {room}"
         ));
     }
     let count = if program.script.is_some() {
