@@ -79,3 +79,22 @@ fn many_constant_objects() {
     let time = ran.processor_time;
     assert!(time < Duration::from_millis(500), "{time:?}");
 }
+
+/// Under stress every object is moved by the next one: what is thrown away never fills the heap.
+#[test]
+fn stress_collects_every_time() {
+    let scratch = tempfile::tempdir().expect("scratch");
+    let text = "(module (type $a (array i8)) (func (export \"_start\") (local $i i32)
+        (loop $l
+          (drop (array.new_default $a (i32.const 65536)))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br_if $l (i32.lt_u (local.get $i) (i32.const 1000))))))";
+    fs::write(scratch.path().join("stress.wat"), text).expect("guest");
+    for target in TARGETS {
+        let line =
+            format!("build stress.wat --target {target} --gc-stress --max-gc-heap 1MiB -o stress");
+        run_elfin(scratch.path(), &line).expect_code(0);
+        let stress = scratch.path().join("stress");
+        run_executable(target, &stress, &["stress"], scratch.path(), None).expect_code(0);
+    }
+}
