@@ -3,7 +3,8 @@
 //!
 //! In: the steps of instantiation that were not folded. Out: CLIF of functions that no module defines.
 
-use super::{Env, Region, Translator, ir_config, types};
+use super::{Env, Region, Translator, types};
+use crate::error::Result;
 use crate::fold::Folded;
 use crate::layout::Entries;
 use crate::program::{Callee, HostId, InstanceId};
@@ -17,12 +18,15 @@ use elfin_abi::state::TableDescriptor;
 /// `start(state, thread, argument)` (`elfin_abi::threads::ThreadsHeader::start`): makes the instances of a thread, as
 /// the main function made those of the first, and calls the guest's `wasi_thread_start`. The state begins as it is
 /// in the executable; what is a step there is one here.
+///
+/// # Errors
+/// [`Error::LimitExceeded`](crate::error::Error) when a constant expression is too large.
 pub fn thread_function(
     env: Env<'_>,
     folded: &Folded,
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
-) {
+) -> Result<()> {
     func.name = UserFuncName::User(Symbol::ThreadStart.encode());
     let mut signature = Signature::new(CallConv::SystemV);
     for ty in [types::I64, types::I32, types::I32] {
@@ -34,11 +38,7 @@ pub fn thread_function(
     let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
     let params = t.enter();
     t.own_tables();
-    for step in &folded.steps {
-        if t.reachable {
-            t.step(folded, *step);
-        }
-    }
+    t.steps(folded, 0..folded.steps.len());
     if let Some(start) = env.program.entry.thread_start
         && t.reachable
     {
@@ -47,8 +47,7 @@ pub fn thread_function(
     if t.reachable {
         t.builder.ins().return_(&[]);
     }
-    t.builder.seal_all_blocks();
-    t.builder.finalize(ir_config());
+    t.finish()
 }
 
 impl Translator<'_, '_> {

@@ -32,7 +32,7 @@ impl Roots {
 
 impl Translator<'_, '_> {
     /// Counts what the collector is told of at an operator, which was translated just now.
-    pub(in super::super) fn count_roots(&mut self, operator: &Operator<'_>) {
+    pub(in super::super) fn count_roots_of(&mut self, operator: &Operator<'_>) {
         let collects = matches!(
             operator,
             Operator::Call { .. }
@@ -47,7 +47,14 @@ impl Translator<'_, '_> {
                 | Operator::ArrayNewElem { .. }
                 | Operator::Throw { .. }
         );
-        if collects && self.env.usage.allocates {
+        if collects {
+            self.count_roots();
+        }
+    }
+
+    /// Counts what the collector is told of where it may be called just now.
+    pub(super) fn count_roots(&mut self) {
+        if self.env.usage.allocates {
             self.roots.places += 1;
             self.roots.operands += self.stack.len() as u64;
         }
