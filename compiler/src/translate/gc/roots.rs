@@ -10,7 +10,7 @@ use wasmparser::Operator;
 /// Most entries for operands, all of which are live. An array of 10,000 objects made from operands has 50 million.
 const MAX_OPERANDS: u64 = 1 << 26;
 /// Most entries for locals, of which few are live at a time.
-const MAX_LOCALS: u64 = 1 << 28;
+const MAX_LOCALS: u64 = 1 << 25;
 
 /// What was counted so far.
 #[derive(Clone, Copy, Debug, Default)]
