@@ -4,10 +4,13 @@
 //! A panic while one function is compiled is our bug: it becomes an error with the function's name.
 
 use crate::Progress;
+use crate::effort::{self, Effort};
 use crate::error::{Error, Place, Result};
 use crate::fold::Folded;
+use crate::isa::Isas;
 use crate::optimise::machine::optimise;
 use crate::options::Arch;
+use crate::parts;
 use crate::program::{FuncId, HostId, UnknownId};
 use crate::symbol::Symbol;
 use crate::translate::{self, Env};
@@ -16,7 +19,7 @@ use crate::usage::body_of;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, LibCall, TrapCode};
-use cranelift_codegen::isa::{CallConv, TargetIsa};
+use cranelift_codegen::isa::CallConv;
 use cranelift_codegen::{Context, FinalizedRelocTarget, ir};
 use cranelift_frontend::FunctionBuilderContext;
 use elfin_abi::host::Libcall;
@@ -80,7 +83,7 @@ pub fn work_list(env: Env<'_>, folded: &Folded) -> Vec<Symbol> {
     if env.program.has_threads() {
         list.push(Symbol::ThreadStart);
     }
-    list.extend((0..translate::step_functions(env, folded)).map(Symbol::Steps));
+    list.extend((0..folded.parts.len() as u32).map(Symbol::Steps));
     let referenced = |flags: &[bool]| {
         (0..)
             .zip(flags.iter().copied())
@@ -126,10 +129,10 @@ fn translate_symbol(
         Symbol::Function(id) => translate::translate(env, id, func, builder)?,
         Symbol::HostGlue(id) => translate::host_glue(env, id, func, builder),
         Symbol::UnknownGlue(id) => translate::unknown_glue(env, id, func, builder),
-        Symbol::Steps(index) => translate::steps_function(env, folded, index, func, builder),
-        Symbol::Action(index) => translate::action_glue(env, folded, index, func, builder),
-        Symbol::ThreadStart => translate::thread_function(env, folded, func, builder),
-        _ => translate::main_function(env, folded, func, builder),
+        Symbol::Steps(index) => translate::steps_function(env, folded, index, func, builder)?,
+        Symbol::Action(index) => translate::action_glue(env, folded, index, func, builder)?,
+        Symbol::ThreadStart => translate::thread_function(env, folded, func, builder)?,
+        _ => translate::main_function(env, folded, func, builder)?,
     }
     Ok(())
 }
@@ -171,7 +174,7 @@ impl Scratch {
 pub fn compile(
     env: Env<'_>,
     folded: &Folded,
-    isa: &dyn TargetIsa,
+    isas: &Isas,
     work: &[Symbol],
     disassemble: bool,
     progress: &dyn Progress,
@@ -182,7 +185,7 @@ pub fn compile(
         .with_max_len(4)
         .map_init(Scratch::new, |scratch, symbol| {
             let result = guarded(env, *symbol, || {
-                compile_one(env, folded, isa, *symbol, disassemble, scratch)
+                compile_one(env, folded, isas, *symbol, disassemble, scratch)
             });
             if result.is_err() {
                 // A panic may have left anything behind.
@@ -222,7 +225,7 @@ fn arrange(functions: Vec<CompiledFunction>) -> Vec<CompiledFunction> {
 fn compile_one(
     env: Env<'_>,
     folded: &Folded,
-    isa: &dyn TargetIsa,
+    isas: &Isas,
     symbol: Symbol,
     disassemble: bool,
     scratch: &mut Scratch,
@@ -243,8 +246,12 @@ fn compile_one(
             "the code has a vector ({ty}), the target has none"
         )));
     }
+    let effort = match symbol {
+        Symbol::Steps(_) if folded.parts.len() > parts::MANY => Effort::Quick,
+        _ => effort::of(&context.func),
+    };
     context
-        .compile(isa, &mut ControlPlane::default())
+        .compile(isas.of(effort), &mut ControlPlane::default())
         .map_err(|e| match &e.inner {
             cranelift_codegen::CodegenError::CodeTooLarge
             | cranelift_codegen::CodegenError::ImplLimitExceeded => Error::LimitExceeded {

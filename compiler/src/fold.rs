@@ -10,13 +10,14 @@
 
 use crate::module::ConstExpr;
 use crate::options::Arch;
+use crate::parts;
 use crate::program::{
     Callee, Constant, DataId, ElementId, FuncId, GlobalId, Instance, InstanceId, Program, TableId,
     evaluate,
 };
 use crate::usage::code_runs_before;
 use elfin_abi::trap::TrapCode;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 /// What memories and tables begin with, and the steps that remain.
@@ -31,6 +32,8 @@ pub struct Folded {
     pub steps: Vec<Step>,
     /// Which of `steps` each instance has.
     pub ranges: Vec<Range<usize>>,
+    /// The steps that have functions of their own, divided; see [`crate::parts`].
+    pub parts: Vec<Range<usize>>,
     /// One for each data segment.
     pub data: Vec<Applied>,
     /// One for each element segment.
@@ -72,14 +75,20 @@ pub struct Run {
 pub enum Step {
     /// Copy an active data segment into its memory. It fits the initial length, or must be checked.
     CopyData(DataId),
-    /// Copy an active element segment into its table, likewise.
+    /// Copy an active element segment whose references are known into its table, likewise.
     CopyElements(ElementId),
+    /// Trap unless an active element segment fits its table.
+    CheckElements(ElementId),
+    /// Evaluate some references of an active element segment, into its table.
+    PlaceElements(ElementId, Items),
+    /// Drop an active element segment whose references were evaluated.
+    DropElements(ElementId),
     /// Give a global its initial value.
     SetGlobal(GlobalId),
     /// Give the entries of a table their initial value.
     FillTable(TableId),
-    /// Evaluate the references of a passive element segment.
-    EvaluateElements(ElementId),
+    /// Evaluate some references of a passive element segment.
+    EvaluateElements(ElementId, Items),
     /// Call a start function.
     Start(FuncId),
     /// Call a start function that is an import.
@@ -88,25 +97,34 @@ pub enum Step {
     Trap(TrapCode),
 }
 
+/// Some items of an element segment: the first, and one past the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Items {
+    /// The first.
+    pub first: u32,
+    /// One past the last.
+    pub end: u32,
+}
+
 impl Step {
     /// The passive element segment whose references it evaluates.
     #[must_use]
     pub fn evaluates(&self) -> Option<ElementId> {
         match self {
-            Step::EvaluateElements(id) => Some(*id),
+            Step::EvaluateElements(id, _) => Some(*id),
             _ => None,
         }
     }
 
-    /// Whether it changes entries of a table.
+    /// The table of which it changes entries.
     #[must_use]
-    pub fn fills(&self, program: &Program<'_>, table: u32) -> bool {
+    pub fn fills(&self, program: &Program<'_>) -> Option<TableId> {
         match self {
-            Step::CopyElements(id) => program.elements[id.index()]
+            Step::CopyElements(id) | Step::PlaceElements(id, _) => program.elements[id.index()]
                 .active
-                .is_some_and(|(filled, _)| filled == table),
-            Step::FillTable(id) => id.0 == table,
-            _ => false,
+                .map(|(table, _)| TableId(table)),
+            Step::FillTable(id) => Some(*id),
+            _ => None,
         }
     }
 }
@@ -171,6 +189,7 @@ pub fn fold(program: &Program<'_>, arch: Arch) -> Folded {
     // segments of the executable lie below everything that is reserved at start.
     let primary = program.primary_memory();
     folded.tables = tables;
+    folded.parts = parts::divide(program, &folded);
     folded.memories = (0..)
         .map(crate::program::MemoryId)
         .zip(sparse)
@@ -222,14 +241,22 @@ fn fold_instance(
     let instance = &program.instances[id.index()];
     let steps = &mut folded.steps;
     let silent = !code_runs_before(program, id);
-    for (global, info) in (0..).map(GlobalId).zip(&program.globals) {
+    // Tables of which an entry is set at start, by one of `steps` so far.
+    let mut late: HashSet<u32> = steps
+        .iter()
+        .filter_map(|step| step.fills(program).map(|table| table.0))
+        .collect();
+    for global in &instance.globals {
+        let info = &program.globals[global.index()];
         if info.instance == id && info.init == Constant::Computed {
-            steps.push(Step::SetGlobal(global));
+            steps.push(Step::SetGlobal(*global));
         }
     }
-    for (table, info) in (0..).map(TableId).zip(&program.tables) {
+    for table in &instance.tables {
+        let info = &program.tables[table.index()];
         if info.instance == id && !is_address(info.init) {
-            steps.push(Step::FillTable(table));
+            steps.push(Step::FillTable(*table));
+            late.insert(table.0);
         }
     }
     for (i, element) in instance.module.elements.iter().enumerate() {
@@ -241,7 +268,9 @@ fn fold_instance(
         let computed = is_computed(program, instance, &element.items);
         let Some((table, offset)) = info.active else {
             if computed && !info.declared {
-                steps.push(Step::EvaluateElements(ElementId(segment)));
+                let id = ElementId(segment);
+                let items = parts::divide_items(&element.items);
+                steps.extend(items.map(|items| Step::EvaluateElements(id, items)));
             }
             continue;
         };
@@ -252,9 +281,18 @@ fn fold_instance(
             return Err(TrapCode::TableOutOfBounds);
         }
         // What was copied to a table first must not lie over what was copied later.
-        let late = steps.iter().any(|step| step.fills(program, table));
-        if !private || late || computed || table_info.initial > MAX_FOLDED_ENTRIES {
-            steps.push(Step::CopyElements(ElementId(segment)));
+        let is_late = late.contains(&table);
+        if !private || is_late || computed || table_info.initial > MAX_FOLDED_ENTRIES {
+            let id = ElementId(segment);
+            if computed {
+                steps.push(Step::CheckElements(id));
+                let items = parts::divide_items(&element.items);
+                steps.extend(items.map(|items| Step::PlaceElements(id, items)));
+                steps.push(Step::DropElements(id));
+            } else {
+                steps.push(Step::CopyElements(id));
+            }
+            late.insert(table);
             folded.elements[segment as usize] = Applied::AtStart;
             continue;
         }

@@ -1,28 +1,58 @@
 //! Target and options → Cranelift's `TargetIsa`. The only place that names Cranelift's flags.
 
 use crate::cpu::Feature;
+use crate::effort::Effort;
 use crate::error::{Error, Place, Result};
 use crate::options::{Arch, OptLevel, Options};
-use cranelift_codegen::isa::{self, OwnedTargetIsa};
+use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use target_lexicon::Triple;
+
+/// What functions are compiled with, by effort.
+#[derive(Clone)]
+pub struct Isas {
+    full: OwnedTargetIsa,
+    quick: OwnedTargetIsa,
+    least: OwnedTargetIsa,
+}
+
+impl Isas {
+    /// The instruction set and flags for an effort.
+    #[must_use]
+    pub fn of(&self, effort: Effort) -> &dyn TargetIsa {
+        match effort {
+            Effort::Full => &*self.full,
+            Effort::Quick => &*self.quick,
+            Effort::Least => &*self.least,
+        }
+    }
+}
 
 /// The instruction set and flags to compile with. `unwinds`: where registers are saved will be asked for.
 ///
 /// # Errors
 /// [`Error::Internal`] when Cranelift does not know a flag.
-pub fn build(options: &Options, unwinds: bool) -> Result<OwnedTargetIsa> {
+pub fn build(options: &Options, unwinds: bool) -> Result<Isas> {
+    Ok(Isas {
+        full: build_one(options, unwinds, Effort::Full)?,
+        quick: build_one(options, unwinds, Effort::Quick)?,
+        least: build_one(options, unwinds, Effort::Least)?,
+    })
+}
+
+fn build_one(options: &Options, unwinds: bool, effort: Effort) -> Result<OwnedTargetIsa> {
     let internal = |message: String| Error::Internal {
         message,
         place: Place::default(),
     };
     let mut flags = settings::builder();
     let opt_level = match options.opt_level {
+        _ if effort == Effort::Least => "none",
         OptLevel::O0 | OptLevel::O1 => "none",
         OptLevel::O2 => "speed",
         OptLevel::Os => "speed_and_size",
     };
-    let regalloc = if options.opt_level == OptLevel::O0 {
+    let regalloc = if options.opt_level == OptLevel::O0 || effort != Effort::Full {
         "single_pass"
     } else {
         "backtracking"
@@ -137,7 +167,11 @@ mod tests {
             let isa = build(&options, false).unwrap();
             for feature in features {
                 let name = flag(feature);
-                let set = isa.isa_flags().into_iter().find(|f| f.name == name);
+                let set = isa
+                    .of(Effort::Full)
+                    .isa_flags()
+                    .into_iter()
+                    .find(|f| f.name == name);
                 assert_eq!(set.and_then(|f| f.as_bool()), Some(true), "{name}");
             }
         }

@@ -341,6 +341,8 @@ pub fn lay_out(
         .collect();
 
     let mut tables: Vec<TablePlace> = Vec::new();
+    let steps = folded.steps.iter();
+    let filled: HashSet<TableId> = steps.filter_map(|step| step.fills(program)).collect();
     for (i, table) in program.tables.iter().enumerate() {
         let grown = usage.tables_grown[i];
         let capacity = if grown {
@@ -361,8 +363,7 @@ pub fn lay_out(
             own: None,
             capacity,
             fixed_length: !grown,
-            constant: !usage.tables_written[i]
-                && !folded.steps.iter().any(|s| s.fills(program, i as u32)),
+            constant: !usage.tables_written[i] && !filled.contains(&TableId(i as u32)),
         });
     }
     let data = usage

@@ -7,6 +7,7 @@
 pub mod canonical;
 pub mod codegen;
 pub mod cpu;
+pub mod effort;
 pub mod emit;
 pub mod error;
 pub mod fold;
@@ -18,6 +19,7 @@ pub mod objects;
 pub mod optimise;
 pub mod options;
 pub mod parse;
+pub mod parts;
 pub mod program;
 pub mod symbol;
 pub mod translate;
@@ -150,7 +152,7 @@ fn compile_linked(
     let usage = usage::find(program);
     let folded = fold::fold(program, options.arch);
     let layout = layout::lay_out(program, &usage, &folded, options)?;
-    let isa = isa::build(options, usage.throws)?;
+    let isas = isa::build(options, usage.throws)?;
     clock.lap("plan");
     let env = translate::Env {
         program,
@@ -162,7 +164,7 @@ fn compile_linked(
         grants: options.grants,
     };
     let work = codegen::work_list(env, &folded);
-    let functions = codegen::compile(env, &folded, &*isa, &work, false, progress)?;
+    let functions = codegen::compile(env, &folded, &isas, &work, false, progress)?;
     clock.lap("compile");
     let (object, map) = emit::emit(env, &folded, &functions)?;
     clock.lap("emit");
@@ -192,9 +194,9 @@ pub fn dump_clif(main: Source<'_>, links: &[Source<'_>], options: &Options) -> R
 /// As [`compile`].
 pub fn dump_asm(main: Source<'_>, links: &[Source<'_>], options: &Options) -> Result<String> {
     planned(main, links, options, |env, folded| {
-        let isa = isa::build(options, env.usage.throws)?;
+        let isas = isa::build(options, env.usage.throws)?;
         let work = codegen::work_list(env, folded);
-        let functions = codegen::compile(env, folded, &*isa, &work, true, &Silent)?;
+        let functions = codegen::compile(env, folded, &isas, &work, true, &Silent)?;
         let text = functions.iter().map(|f| {
             format!(
                 "; {}\n{}",

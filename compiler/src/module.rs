@@ -236,24 +236,30 @@ pub enum ConstOperator {
     ArrayNewFixed(u32, u32),
 }
 
+impl ConstOperator {
+    /// Whether it makes an object.
+    #[must_use]
+    pub const fn allocates(&self) -> bool {
+        use ConstOperator::{
+            ArrayNew, ArrayNewDefault, ArrayNewFixed, StructNew, StructNewDefault,
+        };
+        matches!(
+            self,
+            StructNew(_)
+                | StructNewDefault(_)
+                | ArrayNew(_)
+                | ArrayNewDefault(_)
+                | ArrayNewFixed(..)
+        )
+    }
+}
+
 impl ConstExpr {
     /// Whether it makes an object. If so the object, or one that it is part of, is its value: no operator of
     /// a constant expression takes a reference but those that make or convert one.
     #[must_use]
     pub fn allocates(&self) -> bool {
-        use ConstOperator::{
-            ArrayNew, ArrayNewDefault, ArrayNewFixed, StructNew, StructNewDefault,
-        };
-        self.operators.iter().any(|operator| {
-            matches!(
-                operator,
-                StructNew(_)
-                    | StructNewDefault(_)
-                    | ArrayNew(_)
-                    | ArrayNewDefault(_)
-                    | ArrayNewFixed(..)
-            )
-        })
+        self.operators.iter().any(ConstOperator::allocates)
     }
 }
 

@@ -28,6 +28,9 @@ pub const MAX_NESTING: u32 = 50_000;
 /// Most bytes of one function body: what is larger would make compile time unbounded in practice.
 pub const MAX_BODY_BYTES: u64 = 7_654_321;
 
+/// Most operators of a constant expression that makes objects: it becomes code of one function.
+pub const MAX_CONST_OPERATORS: usize = 1 << 17;
+
 /// Everything that the validator should accept as valid, whether or not elfin compiles it.
 fn features() -> WasmFeatures {
     WasmFeatures::default()
@@ -423,7 +426,20 @@ impl<'a> Reader<'a> {
                 other => return Err(self.unsupported(&feature_of(&other), offset)),
             });
         }
-        Ok(ConstExpr { operators })
+        let expression = ConstExpr { operators };
+        if expression.operators.len() > MAX_CONST_OPERATORS && expression.allocates() {
+            return Err(Error::LimitExceeded {
+                message: format!(
+                    "a constant expression of {} operators that makes objects; the most is {MAX_CONST_OPERATORS}",
+                    expression.operators.len()
+                ),
+                place: Place {
+                    offset: Some(expr.get_binary_reader().original_position()),
+                    ..self.module.place()
+                },
+            });
+        }
+        Ok(expression)
     }
 
     fn value_type(&self, ty: ValType, offset: u64) -> Result<()> {

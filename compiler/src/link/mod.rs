@@ -53,6 +53,8 @@ pub struct Linker<'m, 'o> {
     host_ids: HashMap<(&'static str, &'static str), usize>,
     /// What import module names lead to now: instances in the order in which they are asked for an export.
     names: HashMap<String, Vec<InstanceId>>,
+    /// What each instance exports, by name.
+    exports: Vec<HashMap<&'m str, Item>>,
     /// Memories that elfin itself provides, by import names.
     provided: HashMap<(&'m str, &'m str), MemoryId>,
     options: &'o Options,
@@ -195,6 +197,7 @@ impl<'m, 'o> Linker<'m, 'o> {
                 .map(|(i, f)| ((f.module, f.name), i))
                 .collect(),
             names: HashMap::new(),
+            exports: Vec::new(),
             provided: HashMap::new(),
             options,
         }
@@ -202,8 +205,9 @@ impl<'m, 'o> Linker<'m, 'o> {
 
     /// What an instance exports under a name.
     fn export(&self, instance: InstanceId, name: &str) -> Option<Resolved> {
+        let item = *self.exports[instance.index()].get(name)?;
         let instance = &self.program.instances[instance.index()];
-        Some(match instance.module.export(name)? {
+        Some(match item {
             Item::Function(i) => Resolved::Function(instance.functions[i as usize]),
             Item::Table(i) => Resolved::Table(instance.tables[i as usize]),
             Item::Memory(i) => Resolved::Memory(instance.memories[i as usize]),
@@ -263,6 +267,8 @@ impl<'m, 'o> Linker<'m, 'o> {
             self.program.host_functions[host.index()].memory = memory;
         }
         self.program.instances.push(instance);
+        let exports = module.exports.iter().map(|e| (e.name, e.item)).collect();
+        self.exports.push(exports);
         Ok(id)
     }
 

@@ -128,6 +128,9 @@ impl Translator<'_, '_> {
     /// Address of a read-only object of the program.
     pub(super) fn symbol_address(&mut self, symbol: Symbol) -> Value {
         use cranelift_codegen::ir::{ExternalName, GlobalValueData};
+        if let Some(global) = self.symbols.get(&symbol) {
+            return self.builder.ins().symbol_value(types::I64, *global);
+        }
         let name = self
             .builder
             .func
@@ -138,6 +141,7 @@ impl Translator<'_, '_> {
             colocated: true,
             tls: false,
         });
+        self.symbols.insert(symbol, global);
         self.builder.ins().symbol_value(types::I64, global)
     }
 }

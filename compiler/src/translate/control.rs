@@ -7,7 +7,33 @@ use super::Translator;
 use super::exception::{Clause, LegacyTry};
 use crate::module::{FuncType, ValType};
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableData, Value};
+use cranelift_frontend::FunctionBuilder;
+use std::collections::HashMap;
 use wasmparser::{BlockType, BrTable};
+
+/// Most targets of a `br_table` that are its own. Whenever a block among them gets one more parameter, all targets are
+/// gone through; so the targets of a longer one are blocks that have but one branch to them, and jump on. The code is
+/// the same.
+const MAX_DIRECT_TARGETS: u32 = 256;
+
+/// Blocks between a long `br_table` and where it leads: one for each different target.
+#[derive(Default)]
+struct Edges {
+    /// Each such block and where it goes, in order.
+    all: Vec<(Block, Block)>,
+    of: HashMap<Block, Block>,
+}
+
+impl Edges {
+    /// The block on the way to `target`.
+    fn to(&mut self, target: Block, builder: &mut FunctionBuilder<'_>) -> Block {
+        *self.of.entry(target).or_insert_with(|| {
+            let edge = builder.create_block();
+            self.all.push((edge, target));
+            edge
+        })
+    }
+}
 
 /// What a frame is.
 #[derive(Debug)]
@@ -275,21 +301,35 @@ impl Translator<'_, '_> {
     pub(super) fn br_table(&mut self, table: &BrTable<'_>) {
         let selector = self.pop();
         let (default, count) = self.target(table.default());
-        let args: Vec<BlockArg> = self.stack[self.stack.len() - count..]
-            .iter()
-            .map(|v| BlockArg::Value(*v))
-            .collect();
+        let args = self.branch_args(count);
+        let indirect = table.len() > MAX_DIRECT_TARGETS;
+        let mut edges = Edges::default();
         let mut targets = Vec::with_capacity(table.len() as usize);
         for depth in table.targets() {
             let depth = depth.expect("validated: the table was read before");
             let (block, _) = self.target(depth);
-            targets.push(self.block_call(block, &args));
+            targets.push(if indirect {
+                let edge = edges.to(block, &mut self.builder);
+                self.block_call(edge, &[])
+            } else {
+                self.block_call(block, &args)
+            });
         }
-        let default = self.block_call(default, &args);
+        let default = if indirect {
+            let edge = edges.to(default, &mut self.builder);
+            self.block_call(edge, &[])
+        } else {
+            self.block_call(default, &args)
+        };
         let table = self
             .builder
             .create_jump_table(JumpTableData::new(default, &targets));
         self.builder.ins().br_table(selector, table);
+        for (edge, block) in edges.all {
+            self.builder.seal_block(edge);
+            self.builder.switch_to_block(edge);
+            self.builder.ins().jump(block, &args);
+        }
         let kept = self.stack.len() - count;
         self.stack.truncate(kept);
         self.reachable = false;

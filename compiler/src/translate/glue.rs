@@ -2,11 +2,14 @@
 //! functions of the Wasm convention, for references to them.
 
 use super::{Env, Region, Translator, ir_config, trap_code};
-use crate::fold::{Applied, Folded, Step, is_computed};
+use crate::error::Result;
+use crate::fold::{Applied, Folded, Step};
 use crate::layout::{Entries, GlobalPlace};
 use crate::module::ValType;
+use crate::parts;
 use crate::program::{
-    ActionKind, Callee, Check, Constant, HostId, InstanceId, MemoryId, TableId, UnknownId,
+    ActionKind, Callee, Check, Constant, ElementId, HostId, InstanceId, MemoryId, TableId,
+    UnknownId,
 };
 use crate::symbol::Symbol;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -19,15 +22,19 @@ use elfin_abi::host::{Libcall, Setup};
 use elfin_abi::script;
 use elfin_abi::state::FuncRef;
 use elfin_abi::trap::TrapCode;
+use std::ops::Range;
 
 /// `main(state)`: makes sure that the CPU has what the code was built for, prepares what host functions need, does the steps that were not folded, initialises
 /// reactors, calls the entry function.
+///
+/// # Errors
+/// [`Error::LimitExceeded`](crate::error::Error) when a constant expression is too large.
 pub fn main_function(
     env: Env<'_>,
     folded: &Folded,
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
-) {
+) -> Result<()> {
     func.name = UserFuncName::User(Symbol::Main.encode());
     func.signature = main_signature();
 
@@ -79,7 +86,7 @@ pub fn main_function(
         let count = t.iconst64(actions.len() as u64);
         t.call_libcall(Libcall::RunScript, &[state, records, count]);
     } else {
-        t.all_steps(folded);
+        t.steps(folded, 0..folded.steps.len());
         if t.reachable {
             t.run_entry();
         }
@@ -87,8 +94,7 @@ pub fn main_function(
     if t.reachable {
         t.builder.ins().return_(&[]);
     }
-    t.builder.seal_all_blocks();
-    t.builder.finalize(ir_config());
+    t.finish()
 }
 
 /// What must be prepared for a program that throws.
@@ -100,6 +106,8 @@ fn exception_setup(env: Env<'_>) -> Option<Setup> {
         (true, false) => None,
     }
 }
+/// Why a segment that is copied has a place.
+const ACTIVE: &str = "folded: only active segments are steps";
 
 /// The main function takes the address of the state.
 fn main_signature() -> Signature {
@@ -108,49 +116,45 @@ fn main_signature() -> Signature {
     signature
 }
 
-/// Steps of one function: thousands of objects in globals would make it too large for the code generator.
-const STEPS: usize = 256;
-
-/// Into how many functions the steps at start are divided; 0 when the main function has them.
-#[must_use]
-pub fn step_functions(env: Env<'_>, folded: &Folded) -> u32 {
-    if env.program.script.is_some() || folded.steps.len() <= STEPS {
-        return 0;
-    }
-    folded.steps.len().div_ceil(STEPS) as u32
-}
-
 /// A part of the steps at start.
+///
+/// # Errors
+/// [`Error::LimitExceeded`](crate::error::Error) when a constant expression is too large.
 pub fn steps_function(
     env: Env<'_>,
     folded: &Folded,
     part: u32,
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
-) {
+) -> Result<()> {
     func.name = UserFuncName::User(Symbol::Steps(part).encode());
     func.signature = main_signature();
     let main = InstanceId(env.program.instances.len() as u32 - 1);
     let mut t = Translator::new(env, main, FunctionBuilder::new(func, context));
     t.enter();
     t.cold = true;
-    let steps = folded.steps.chunks(STEPS).nth(part as usize);
-    t.steps(folded, steps.unwrap_or_default());
+    for step in &folded.steps[folded.parts[part as usize].clone()] {
+        if t.reachable {
+            t.step(folded, *step);
+        }
+    }
     if t.reachable {
         t.builder.ins().return_(&[]);
     }
-    t.builder.seal_all_blocks();
-    t.builder.finalize(ir_config());
+    t.finish()
 }
 
 /// The function of an action of a script, as `elfin_abi::script` wants it.
+///
+/// # Errors
+/// [`Error::LimitExceeded`](crate::error::Error) when a constant expression is too large.
 pub fn action_glue(
     env: Env<'_>,
     folded: &Folded,
     index: u32,
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
-) {
+) -> Result<()> {
     let actions = env.program.script.as_deref().unwrap_or_default();
     let action = &actions[index as usize];
     func.name = UserFuncName::User(Symbol::Action(index).encode());
@@ -198,8 +202,7 @@ pub fn action_glue(
         let done = t.iconst32(script::DONE);
         t.builder.ins().return_(&[done]);
     }
-    t.builder.seal_all_blocks();
-    t.builder.finalize(ir_config());
+    t.finish()
 }
 
 impl Translator<'_, '_> {
@@ -222,26 +225,21 @@ impl Translator<'_, '_> {
             self.builder.ins().return_(&[unlinkable]);
             self.builder.switch_to_block(next);
         }
-        self.steps(folded, &folded.steps[folded.ranges[id.index()].clone()]);
+        self.steps(folded, folded.ranges[id.index()].clone());
     }
 
-    /// The steps of all instances.
-    pub(super) fn all_steps(&mut self, folded: &Folded) {
-        match step_functions(self.env, folded) {
-            0 => self.steps(folded, &folded.steps),
-            parts => {
-                for part in 0..parts {
-                    let state = self.state_address(0);
-                    let steps = self.function(Symbol::Steps(part), main_signature);
-                    self.builder.ins().call(steps, &[state]);
-                }
-            }
+    /// Steps, up to one that is known to trap: here, or where they are many in functions of their own.
+    pub(super) fn steps(&mut self, folded: &Folded, steps: Range<usize>) {
+        let parts = parts::of_scope(folded, &steps);
+        for part in parts.clone() {
+            let state = self.state_address(0);
+            let steps = self.function(Symbol::Steps(part), main_signature);
+            self.builder.ins().call(steps, &[state]);
         }
-    }
-
-    /// Steps, up to one that is known to trap.
-    fn steps(&mut self, folded: &Folded, steps: &[Step]) {
-        for step in steps {
+        if !parts.is_empty() {
+            return;
+        }
+        for step in &folded.steps[steps] {
             if self.reachable {
                 self.step(folded, *step);
             }
@@ -292,9 +290,7 @@ impl Translator<'_, '_> {
             }
             Step::CopyData(id) => {
                 let segment = program.data[id.index()];
-                let (memory, offset) = segment
-                    .active
-                    .expect("folded: only active segments are steps");
+                let (memory, offset) = segment.active.expect(ACTIVE);
                 let len = program.instances[segment.instance.index()].module.data
                     [segment.index as usize]
                     .bytes
@@ -337,67 +333,83 @@ impl Translator<'_, '_> {
                 let entries = self.iconst64(table.initial);
                 self.call_libcall(Libcall::TableFill, &[base, value, entries]);
             }
-            Step::EvaluateElements(id) => {
+            Step::EvaluateElements(id, items) => {
                 let segment = program.elements[id.index()];
                 let module = program.instances[segment.instance.index()].module;
                 let Some(offset) = self.env.layout.element_items[id.index()] else {
                     return;
                 };
-                let items = &module.elements[segment.index as usize].items;
-                for (at, item) in (0..).zip(items) {
+                let all = &module.elements[segment.index as usize].items;
+                for at in items.first..items.end {
+                    let item = &all[at as usize];
                     let value = self.const_expr(segment.instance, item);
                     let at = offset + at * FuncRef::SIZE;
                     self.store_state(value, at, 0, Region::Segments);
                 }
             }
-            Step::CopyElements(id) => {
+            Step::CheckElements(id) => {
+                self.check_elements(id);
+            }
+            Step::PlaceElements(id, items) => {
                 let segment = program.elements[id.index()];
-                let (table, offset) = segment
-                    .active
-                    .expect("folded: only active segments are steps");
-                let len = program.instances[segment.instance.index()].module.elements
-                    [segment.index as usize]
-                    .items
-                    .len();
+                let (table, offset) = segment.active.expect(ACTIVE);
+                let module = program.instances[segment.instance.index()].module;
+                let all = &module.elements[segment.index as usize].items;
                 let table = TableId(table);
-                self.check_end(
-                    offset.saturating_add(len as u64),
-                    program.tables[table.index()].initial,
-                    |t| t.table_length(table),
-                    TrapCode::TableOutOfBounds,
-                );
+                // An item is in its place before the next one may call the collector.
+                for at in items.first..items.end {
+                    let value = self.const_expr(segment.instance, &all[at as usize]);
+                    let base = self.table_base(table);
+                    let at = offset.wrapping_add(at.into());
+                    let at = at.wrapping_mul(FuncRef::SIZE.into()).cast_signed();
+                    let (to, at) = match i32::try_from(at) {
+                        Ok(at) => (base, at),
+                        Err(_) => (self.builder.ins().iadd_imm_u(base, at), 0),
+                    };
+                    let flags = self.table_flags(table);
+                    self.builder.ins().store(flags, value, to, at);
+                }
+            }
+            Step::DropElements(id) => {
+                debug_assert_eq!(folded.elements[id.index()], Applied::AtStart);
+                if let Some(descriptor) = self.env.layout.elements[id.index()] {
+                    self.drop_segment(descriptor);
+                }
+            }
+            Step::CopyElements(id) => {
+                let (table, offset, len) = self.check_elements(id);
                 debug_assert_eq!(folded.elements[id.index()], Applied::AtStart);
                 let size = u64::from(FuncRef::SIZE);
-                let instance = &program.instances[segment.instance.index()];
-                let items = &instance.module.elements[segment.index as usize].items;
-                if is_computed(program, instance, items) {
-                    // An item is in its place before the next one may call the collector.
-                    for (at, item) in (offset..).zip(items) {
-                        let value = self.const_expr(segment.instance, item);
-                        let base = self.table_base(table);
-                        let at = at.wrapping_mul(size).cast_signed();
-                        let to = self.builder.ins().iadd_imm_u(base, at);
-                        let flags = self.table_flags(table);
-                        self.builder.ins().store(flags, value, to, 0);
-                    }
-                    if let Some(descriptor) = self.env.layout.elements[id.index()] {
-                        self.drop_segment(descriptor);
-                    }
-                    return;
-                }
                 let base = self.table_base(table);
                 let to = self
                     .builder
                     .ins()
                     .iadd_imm_u(base, offset.wrapping_mul(size).cast_signed());
                 let from = self.symbol_address(Symbol::Elements(id));
-                let len = self.iconst64(len as u64 * size);
+                let len = self.iconst64(len * size);
                 self.call_libcall(Libcall::Memmove, &[to, from, len]);
                 if let Some(descriptor) = self.env.layout.elements[id.index()] {
                     self.drop_segment(descriptor);
                 }
             }
         }
+    }
+
+    /// Traps unless an active element segment fits its table: which, where, and how many items.
+    fn check_elements(&mut self, id: ElementId) -> (TableId, u64, u64) {
+        let program = self.env.program;
+        let segment = program.elements[id.index()];
+        let (table, offset) = segment.active.expect(ACTIVE);
+        let module = program.instances[segment.instance.index()].module;
+        let len = module.elements[segment.index as usize].items.len() as u64;
+        let table = TableId(table);
+        self.check_end(
+            offset.saturating_add(len),
+            program.tables[table.index()].initial,
+            |t| t.table_length(table),
+            TrapCode::TableOutOfBounds,
+        );
+        (table, offset, len)
     }
 
     fn run_entry(&mut self) {

@@ -19,6 +19,7 @@ mod operator;
 mod reference;
 mod rounding;
 mod simd;
+mod size;
 mod stack;
 mod state;
 mod table;
@@ -43,9 +44,7 @@ use elfin_abi::trap;
 use std::collections::HashMap;
 
 pub(crate) use exception::holds_exceptions;
-pub use glue::{
-    action_glue, host_glue, main_function, step_functions, steps_function, unknown_glue,
-};
+pub use glue::{action_glue, host_glue, main_function, steps_function, unknown_glue};
 pub(crate) use reference::reference_symbol;
 pub(crate) use simd::find_vector;
 pub use thread::thread_function;
@@ -213,6 +212,7 @@ struct Translator<'p, 'f> {
     /// This code runs once: it calls where other code does things by itself.
     cold: bool,
     functions: HashMap<Symbol, FuncRef>,
+    symbols: HashMap<Symbol, ir::GlobalValue>,
     signatures: HashMap<TypeId, SigRef>,
     regions: HashMap<Region, AliasRegion>,
     memory_symbol: Option<ir::GlobalValue>,
@@ -227,6 +227,10 @@ struct Translator<'p, 'f> {
     handlers_listed: usize,
     /// How many references the collector may have to be told of.
     roots: gc::Roots,
+    /// Which blocks have which locals.
+    local_blocks: size::LocalBlocks,
+    /// A constant expression of this instance was beyond a limit.
+    too_large: Option<(InstanceId, &'static str)>,
     /// Stack space for the expected value of a compare-and-exchange, where it goes through one.
     expected: Option<ir::StackSlot>,
     /// The words of vectors that were taken apart, and in which block.
@@ -250,6 +254,7 @@ impl<'p, 'f> Translator<'p, 'f> {
             local_types: Vec::new(),
             cold: false,
             functions: HashMap::new(),
+            symbols: HashMap::new(),
             signatures: HashMap::new(),
             regions: HashMap::new(),
             memory_symbol: None,
@@ -260,6 +265,8 @@ impl<'p, 'f> Translator<'p, 'f> {
             clauses_walked: 0,
             handlers_listed: 0,
             roots: gc::Roots::default(),
+            local_blocks: size::LocalBlocks::default(),
+            too_large: None,
             expected: None,
             words: HashMap::new(),
         };
@@ -392,15 +399,8 @@ pub fn translate(
                 feature,
                 place: module.function_place(function.index, Some(offset)),
             })?;
-        t.count_roots(&operator);
-        let exceeded = if t.has_too_many_handlers() {
-            Some("the calls of the function have too many exception handlers")
-        } else if t.roots.too_many() {
-            Some("the function has too many references alive where garbage may be collected")
-        } else {
-            None
-        };
-        if let Some(message) = exceeded {
+        t.count_roots_of(&operator);
+        if let Some(message) = t.exceeded() {
             return Err(Error::LimitExceeded {
                 message: message.to_owned(),
                 place: module.function_place(function.index, Some(offset)),

@@ -58,16 +58,19 @@ impl Translator<'_, '_> {
             Operator::TypedSelect { ty } => self.select(Some(ty)),
 
             Operator::LocalGet { local_index } => {
+                self.touch_local(local_index);
                 let value = self.builder.use_var(self.locals[local_index as usize]);
                 self.know(value, self.local_types[local_index as usize]);
                 self.push(value);
             }
             Operator::LocalSet { local_index } => {
+                self.touch_local(local_index);
                 let value = self.pop();
                 self.builder
                     .def_var(self.locals[local_index as usize], value);
             }
             Operator::LocalTee { local_index } => {
+                self.touch_local(local_index);
                 let value = self.pop();
                 self.builder
                     .def_var(self.locals[local_index as usize], value);

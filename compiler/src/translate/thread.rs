@@ -4,7 +4,8 @@
 //! In: the steps of instantiation that were not folded. Out: CLIF of functions that no module defines.
 
 use super::exception::holds_exceptions;
-use super::{Env, Region, Translator, ir_config, types};
+use super::{Env, Region, Translator, types};
+use crate::error::Result;
 use crate::fold::Folded;
 use crate::layout::Entries;
 use crate::module::ValType;
@@ -19,12 +20,15 @@ use elfin_abi::state::{FuncRef, SegmentDescriptor, TableDescriptor};
 /// `start(state, thread, argument)` (`elfin_abi::threads::ThreadsHeader::start`): makes the instances of a thread, as
 /// the main function made those of the first, and calls the guest's `wasi_thread_start`. The state begins as it is
 /// in the executable; what is a step there is one here.
+///
+/// # Errors
+/// [`Error::LimitExceeded`](crate::error::Error) when a constant expression is too large.
 pub fn thread_function(
     env: Env<'_>,
     folded: &Folded,
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
-) {
+) -> Result<()> {
     func.name = UserFuncName::User(Symbol::ThreadStart.encode());
     let mut signature = Signature::new(CallConv::SystemV);
     for ty in [types::I64, types::I32, types::I32] {
@@ -39,7 +43,7 @@ pub fn thread_function(
     t.cold = true;
     t.own_tables(folded);
     t.own_segments();
-    t.all_steps(folded);
+    t.steps(folded, 0..folded.steps.len());
     if let Some(start) = env.program.entry.thread_start
         && t.reachable
     {
@@ -52,8 +56,7 @@ pub fn thread_function(
         }
         t.builder.ins().return_(&[]);
     }
-    t.builder.seal_all_blocks();
-    t.builder.finalize(ir_config());
+    t.finish()
 }
 
 impl Translator<'_, '_> {

@@ -12,6 +12,21 @@ impl Translator<'_, '_> {
         let before = std::mem::replace(&mut self.instance, &program.instances[id.index()]);
         for operator in &expr.operators {
             self.const_operator(*operator);
+            if operator.allocates() {
+                self.count_roots();
+            }
+            if self.too_large.is_none()
+                && let Some(message) = self.exceeded()
+            {
+                self.too_large = Some((id, message));
+            }
+            if self.too_large.is_some() {
+                // The function is refused: whatever stands for the value.
+                let zero = self.iconst64(0);
+                self.stack.clear();
+                self.push(zero);
+                break;
+            }
         }
         self.instance = before;
         self.pop()

@@ -10,7 +10,7 @@ use wasmparser::Operator;
 /// Most entries for operands, all of which are live. An array of 10,000 objects made from operands has 50 million.
 const MAX_OPERANDS: u64 = 1 << 26;
 /// Most entries for locals, of which few are live at a time.
-const MAX_LOCALS: u64 = 1 << 28;
+const MAX_LOCALS: u64 = 1 << 25;
 
 /// What was counted so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,7 +32,7 @@ impl Roots {
 
 impl Translator<'_, '_> {
     /// Counts what the collector is told of at an operator, which was translated just now.
-    pub(in super::super) fn count_roots(&mut self, operator: &Operator<'_>) {
+    pub(in super::super) fn count_roots_of(&mut self, operator: &Operator<'_>) {
         let collects = matches!(
             operator,
             Operator::Call { .. }
@@ -47,7 +47,14 @@ impl Translator<'_, '_> {
                 | Operator::ArrayNewElem { .. }
                 | Operator::Throw { .. }
         );
-        if collects && self.env.usage.allocates {
+        if collects {
+            self.count_roots();
+        }
+    }
+
+    /// Counts what the collector is told of where it may be called just now.
+    pub(super) fn count_roots(&mut self) {
+        if self.env.usage.allocates {
             self.roots.places += 1;
             self.roots.operands += self.stack.len() as u64;
         }
