@@ -161,3 +161,55 @@ fn a_full_heap_is_a_trap_in_the_thread_that_wants_more() {
         run(&scratch, target, &["", "", "", "", ""]).expect_code(42);
     }
 }
+
+/// More objects in globals than one function makes: a thread makes its own of all of them.
+#[test]
+fn a_thread_makes_its_instances_however_many_objects_they_begin_with() {
+    const COUNT: i32 = 600;
+    let globals: String = (0..COUNT)
+        .map(|i| format!("(global $g{i} (ref $b) (struct.new $b (i32.const {i})))\n"))
+        .collect();
+    // Each takes the number of its global out of it and puts -1 there.
+    let taken: String = (0..COUNT)
+        .map(|i| {
+            format!(
+                "(local.set 0 (i32.add (local.get 0) (struct.get $b 0 (global.get $g{i}))))
+                 (struct.set $b 0 (global.get $g{i}) (i32.const -1))\n"
+            )
+        })
+        .collect();
+    let text = format!(
+        r#"(module
+          (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+          (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+          (import "env" "memory" (memory 1 1 shared))
+          (type $b (struct (field (mut i32))))
+          {globals}
+          (func $sum (local i32) {taken}
+            (if (i32.ne (local.get 0) (i32.const {sum})) (then (call $exit (i32.const 1))))
+            (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1)))
+            (drop (memory.atomic.notify (i32.const 0) (i32.const 1))))
+          (func (export "wasi_thread_start") (param i32 i32) (call $sum))
+          (func (export "_start") (local $done i32)
+            (drop (call $spawn (i32.const 0)))
+            (drop (call $spawn (i32.const 0)))
+            (call $sum)
+            (loop $more
+              (local.set $done (i32.atomic.load (i32.const 0)))
+              (if (i32.lt_u (local.get $done) (i32.const 3))
+                (then
+                  (drop (memory.atomic.wait32 (i32.const 0) (local.get $done) (i64.const -1)))
+                  (br $more))))
+            (call $exit (i32.const 7))))"#,
+        sum = COUNT * (COUNT - 1) / 2
+    );
+    for options in ["", "--gc-stress"] {
+        let scratch = tempfile::tempdir().expect("scratch");
+        fs::write(scratch.path().join("many.wat"), &text).expect("guest");
+        let line = format!("build many.wat --target all -o guest {options}");
+        run_elfin(scratch.path(), &line).expect_code(0);
+        for target in TARGETS {
+            run(&scratch, target, &[]).expect_code(7);
+        }
+    }
+}
