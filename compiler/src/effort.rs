@@ -6,8 +6,7 @@
 
 use cranelift_codegen::ir::{Block, Function, Inst, Opcode};
 
-/// Most instructions that the good allocator is given. The largest of python, ruby, yosys, esbuild, MoonBit's compiler
-/// and a Flutter application is 114,284.
+/// Most instructions that the good allocator is given. The largest function of CPython, Ruby and Yosys has 114,284.
 const MAX_INSTRUCTIONS: usize = 1 << 20;
 
 /// Most blocks; the most of those programs is 16,675.

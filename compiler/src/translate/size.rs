@@ -3,7 +3,7 @@
 //! In: a function that is being translated. Out: whether it is beyond a limit. Some operators are few bytes and much
 //! CLIF: a loop in a type of 1,000 parameters has 1,000 values, and a local that is set in one of many blocks becomes
 //! a parameter of all blocks behind. Without limits some kilobytes could take all memory there is. The largest function
-//! of python, ruby, yosys, esbuild, MoonBit's compiler and a Flutter application has 870,134 values.
+//! of CPython, Ruby and Yosys has 870,134 values.
 
 use super::{Translator, ir_config};
 use crate::error::{Error, Result};
