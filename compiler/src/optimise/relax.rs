@@ -7,7 +7,8 @@
 //! rewritten where 8 bits do (Intel SDM volume 2: `EB cb`, `70+cc cb`, `83 /n ib`, `6B /r ib`). A branch inside a
 //! small loop that would cross or touch the end of a 32-byte window is pushed behind it with no-ops: on Golden Cove a
 //! loop whose branch crosses a 64-byte line runs at two thirds of its speed, and Skylake and its kin do not keep such
-//! a branch among the decoded instructions at all (Intel, "Mitigations for Jump Conditional Code Erratum").
+//! a branch among the decoded instructions at all (Intel, "Mitigations for Jump Conditional Code Erratum"). A loop that is
+//! shorter than a window lies in one line: fetched from two, a loop that copies bytes takes 1.7 times as long.
 //!
 //! Figures: `docs/performance.md`.
 
@@ -51,7 +52,7 @@ fn narrow_form(bytes: &[u8]) -> Option<(usize, u8)> {
     Some((at, opcode))
 }
 
-/// Marks the branches of innermost small loops. Returns whether there are any.
+/// Marks innermost small loops and their branches. Returns whether there are any.
 pub(super) fn guard_loops(pieces: &mut [Piece]) -> bool {
     let index_of = |pieces: &[Piece], offset: u32| pieces.partition_point(|p| p.old < offset);
     let mut loops: Vec<(usize, usize)> = Vec::new();
@@ -74,6 +75,7 @@ pub(super) fn guard_loops(pieces: &mut [Piece]) -> bool {
         if inner {
             continue;
         }
+        pieces[*head].loops = Some(latch - head);
         for i in *head..=*latch {
             if !matches!(pieces[i].kind, Kind::Branch { .. }) {
                 continue;
@@ -90,7 +92,7 @@ pub(super) fn guard_loops(pieces: &mut [Piece]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::{WINDOW, function, optimise};
+    use super::super::machine::{LINE, WINDOW, function, optimise};
     use crate::symbol::Symbol;
     use elfin_abi::trap::TrapCode;
 
@@ -171,6 +173,27 @@ mod tests {
                 "{before}"
             );
             assert_eq!(f.alignment, 64);
+        }
+    }
+    #[test]
+    fn a_loop_shorter_than_a_window_lies_in_one_line() {
+        for (body, fits) in [(WINDOW - 3, true), (WINDOW - 2, false)] {
+            let mut crossed = 0;
+            for before in 0..LINE {
+                let mut code = vec![0x90; (before + body) as usize];
+                code.extend([0x0f, 0x85]); // jne to the first byte of the body
+                code.extend((-6 - body.cast_signed()).to_le_bytes());
+                code.push(0xc3);
+                let mut f = function(&code);
+                optimise(&mut f, &[0, before]);
+                // The displacement of the short form tells where the loop begins.
+                let end = f.code.len() as u32 - 1;
+                let back = u32::from(f.code[end as usize - 1].cast_signed().unsigned_abs());
+                if (end - back) / LINE != (end - 1) / LINE {
+                    crossed += 1;
+                }
+            }
+            assert_eq!(crossed == 0, fits, "{body}: {crossed}");
         }
     }
 }
