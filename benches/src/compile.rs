@@ -13,6 +13,7 @@ use crate::process::{self, Usage};
 use crate::report::{Cell, Figure, Report};
 use crate::statistics::median;
 use crate::tools::file_size;
+use crate::turns::{Pair, in_turn};
 
 const ROUNDS: usize = 7;
 const WALL: &str = "wall time of the largest module / wasmtime compile";
@@ -55,26 +56,27 @@ pub(crate) fn measure(bench: &Bench) -> Result<Report> {
         let largest = i == 0;
         match measure_module(bench, module, folder.path()) {
             Ok(pairs) => {
-                let of = |side: fn(&(Usage, Usage)) -> Usage, what: fn(Usage) -> f64| {
+                let of = |side: fn(&Pair) -> Usage, what: fn(Usage) -> f64| {
                     median(pairs.iter().map(|pair| what(side(pair))))
                 };
-                let ratio =
-                    |what: fn(Usage) -> f64| median(pairs.iter().map(|(a, b)| what(*a) / what(*b)));
+                let ratio = |what: fn(Usage) -> f64| {
+                    median(pairs.iter().map(|pair| what(pair.ours) / what(pair.theirs)))
+                };
                 let mut row: Vec<Cell> = vec![module.name.as_str().into(), Cell::Bytes(*size)];
                 for what in [
                     |usage: Usage| usage.wall.as_secs_f64(),
                     |usage: Usage| usage.cpu().as_secs_f64(),
                 ] {
                     row.extend([
-                        Cell::Seconds(of(|pair| pair.0, what)),
-                        Cell::Seconds(of(|pair| pair.1, what)),
+                        Cell::Seconds(of(|pair| pair.ours, what)),
+                        Cell::Seconds(of(|pair| pair.theirs, what)),
                         Cell::Ratio(ratio(what)),
                     ]);
                 }
                 let peak = |usage: Usage| usage.peak as f64;
                 row.extend([
-                    Cell::Bytes(of(|pair| pair.0, peak) as u64),
-                    Cell::Bytes(of(|pair| pair.1, peak) as u64),
+                    Cell::Bytes(of(|pair| pair.ours, peak) as u64),
+                    Cell::Bytes(of(|pair| pair.theirs, peak) as u64),
                     Cell::Ratio(ratio(peak)),
                 ]);
                 report.rows.push(row);
@@ -113,11 +115,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Report> {
     Ok(report)
 }
 
-fn measure_module(
-    bench: &Bench,
-    module: &Program,
-    folder: &std::path::Path,
-) -> Result<Vec<(Usage, Usage)>> {
+fn measure_module(bench: &Bench, module: &Program, folder: &std::path::Path) -> Result<Vec<Pair>> {
     let ours = folder.join("ours");
     let theirs = folder.join("theirs.cwasm");
     // Once before the clock runs: brings the files into memory, and says why when a side can't.
@@ -134,15 +132,5 @@ fn measure_module(
     };
     let run_ours = || once(bench.tools.elfin_build(module, None, &ours));
     let run_theirs = || once(bench.tools.wasmtime_compile(module, &theirs));
-    let mut pairs = Vec::new();
-    for round in 0..bench.rounds.unwrap_or(ROUNDS) {
-        pairs.push(if round % 2 == 0 {
-            let ours = run_ours()?;
-            (ours, run_theirs()?)
-        } else {
-            let theirs = run_theirs()?;
-            (run_ours()?, theirs)
-        });
-    }
-    Ok(pairs)
+    in_turn(bench.rounds.unwrap_or(ROUNDS), run_ours, run_theirs)
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::execute;
 use crate::report::{Cell, Figure, Report};
 use crate::statistics::median;
+use crate::turns::in_turn;
 use crate::{Bench, process};
 
 /// Exceptions of one run, as the modules have it.
@@ -56,22 +57,12 @@ pub(crate) fn measure(bench: &Bench, throws: u32) -> Result<Report> {
             Ok::<f64, Error>(usage.user.as_secs_f64())
         });
     }
-    let mut pairs = Vec::with_capacity(rounds);
-    for round in 0..rounds {
-        // Who goes first alternates.
-        let first = once[round % 2]()?;
-        let second = once[(round + 1) % 2]()?;
-        pairs.push(if round % 2 == 0 {
-            (first, second)
-        } else {
-            (second, first)
-        });
-    }
-    let ratio = median(pairs.iter().map(|(quiet, plain)| quiet / plain));
+    let pairs = in_turn(rounds, &once[0], &once[1])?;
+    let ratio = median(pairs.iter().map(|pair| pair.ours / pair.theirs));
     report.rows.push(vec![
         "quiet".into(),
-        Cell::Seconds(median(pairs.iter().map(|(quiet, _)| *quiet))),
-        Cell::Seconds(median(pairs.iter().map(|(_, plain)| *plain))),
+        Cell::Seconds(median(pairs.iter().map(|pair| pair.ours))),
+        Cell::Seconds(median(pairs.iter().map(|pair| pair.theirs))),
         Cell::Ratio(ratio),
     ]);
     report.notes.push(format!(

@@ -5,13 +5,14 @@
 //! of the ratios the median, over the guests the geometric mean. User and system time together are
 //! shown beside it; wasmtime's start (some milliseconds) is in there.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::corpus::{Program, guests};
 use crate::error::{Error, Result};
 use crate::process::{self, Usage};
 use crate::report::{Cell, Figure, Report};
 use crate::statistics::{geometric_mean, median};
+use crate::turns::{Pair, run_in_turn};
 use crate::{Bench, tools::Tools};
 
 /// Pairs, when nothing is said.
@@ -36,12 +37,6 @@ pub(crate) const GUESTS: Suite = Suite {
     mean_limit: 0.95,
     worst_limit: 1.1,
 };
-
-/// One run of each side.
-pub(crate) struct Pair {
-    pub(crate) ours: Usage,
-    pub(crate) theirs: Usage,
-}
 
 struct Measured {
     name: String,
@@ -156,31 +151,5 @@ pub(crate) fn measure_guest(
     tools.build_ours(guest, None, &ours)?;
     tools.build_theirs(guest, &theirs)?;
     let run_ours = || Command::new(&ours);
-    let run_theirs = || tools.wasmtime_run(&theirs);
-
-    let expected = process::output_of(run_theirs())?;
-    if process::output_of(run_ours())? != expected {
-        return Err(Error::new("its output differs from wasmtime's"));
-    }
-    let once =
-        |mut command: Command| process::run(command.stdin(Stdio::null()).stdout(Stdio::null()));
-    let mut pairs = Vec::with_capacity(rounds);
-    for round in 0..rounds {
-        // Who goes first alternates, so that a drift of the machine's speed cancels out.
-        let pair = if round % 2 == 0 {
-            let ours = once(run_ours())?;
-            Pair {
-                ours,
-                theirs: once(run_theirs())?,
-            }
-        } else {
-            let theirs = once(run_theirs())?;
-            Pair {
-                ours: once(run_ours())?,
-                theirs,
-            }
-        };
-        pairs.push(pair);
-    }
-    Ok(pairs)
+    run_in_turn(rounds, run_ours, || tools.wasmtime_run(&theirs))
 }

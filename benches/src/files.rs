@@ -8,7 +8,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::Bench;
 use crate::corpus::{Program, file_guests};
@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::process::{self, Usage};
 use crate::report::{Cell, Figure, Report};
 use crate::statistics::median;
+use crate::turns::{Pair, run_in_turn};
 
 const ROUNDS: usize = 9;
 const LIMIT: f64 = 1.0;
@@ -66,19 +67,19 @@ pub(crate) fn measure(bench: &Bench) -> Result<Report> {
         let ratio = |of: fn(&Usage) -> std::time::Duration| {
             let ratios = pairs
                 .iter()
-                .map(|(ours, theirs)| of(ours).as_secs_f64() / of(theirs).as_secs_f64());
+                .map(|pair| of(&pair.ours).as_secs_f64() / of(&pair.theirs).as_secs_f64());
             median(ratios)
         };
         let (cpu, wall) = (ratio(Usage::cpu), ratio(|usage| usage.wall));
-        let seconds = |of: fn(&(Usage, Usage)) -> Usage| {
+        let seconds = |of: fn(&Pair) -> Usage| {
             Cell::Seconds(median(
                 pairs.iter().map(|pair| of(pair).cpu().as_secs_f64()),
             ))
         };
         report.rows.push(vec![
             question.what.into(),
-            seconds(|pair| pair.0),
-            seconds(|pair| pair.1),
+            seconds(|pair| pair.ours),
+            seconds(|pair| pair.theirs),
             Cell::Ratio(cpu),
             Cell::Ratio(wall),
         ]);
@@ -119,7 +120,7 @@ fn measure_program(
     program: &Program,
     folder: &Path,
     granted: &Path,
-) -> Result<Vec<(Usage, Usage)>> {
+) -> Result<Vec<Pair>> {
     let ours = folder.join(&program.name);
     let theirs = folder.join(format!("{}.cwasm", program.name));
     let grant = format!("{}::/", granted.display());
@@ -127,29 +128,8 @@ fn measure_program(
     granting.build = vec!["--dir".into(), grant.clone()];
     bench.tools.build_ours(&granting, None, &ours)?;
     bench.tools.build_theirs(program, &theirs)?;
-    let run_ours = || Command::new(&ours);
     let run_theirs = || bench.tools.wasmtime_run_with(&["--dir", &grant], &theirs);
-
-    let expected = process::output_of(run_theirs())?;
-    if process::output_of(run_ours())? != expected {
-        return Err(Error::new(format!(
-            "{}: its output differs from wasmtime's",
-            program.name
-        )));
-    }
-    let once =
-        |mut command: Command| process::run(command.stdin(Stdio::null()).stdout(Stdio::null()));
     let rounds = bench.rounds.unwrap_or(ROUNDS);
-    let mut pairs = Vec::with_capacity(rounds);
-    for round in 0..rounds {
-        // Who goes first alternates, so that a drift of the machine's speed cancels out.
-        pairs.push(if round % 2 == 0 {
-            let ours = once(run_ours())?;
-            (ours, once(run_theirs())?)
-        } else {
-            let theirs = once(run_theirs())?;
-            (once(run_ours())?, theirs)
-        });
-    }
-    Ok(pairs)
+    run_in_turn(rounds, || Command::new(&ours), run_theirs)
+        .map_err(|error| error.within(program.name.clone()))
 }

@@ -25,6 +25,7 @@ mod startup;
 mod statistics;
 mod threads;
 mod tools;
+mod turns;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

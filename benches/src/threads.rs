@@ -6,15 +6,16 @@
 //! pair the ratio, of the ratios the median: user CPU time and wall time.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::Bench;
 use crate::corpus::{Program, project_root, thread_guests};
 use crate::error::{Error, Result};
-use crate::execute::{Pair, ROUNDS};
+use crate::execute::ROUNDS;
 use crate::process::{self, Usage};
 use crate::report::{Cell, Figure, Report};
 use crate::statistics::median;
+use crate::turns::{Pair, run_in_turn};
 
 const LIMIT: f64 = 1.0;
 
@@ -92,31 +93,10 @@ fn measure_guest(
     let mut compile = Command::new(peer);
     compile.arg("compile").arg(&guest.path).arg(&theirs);
     process::output_of(compile)?;
-    let run_ours = || Command::new(&ours);
     let run_theirs = || {
         let mut command = Command::new(peer);
         command.arg("run").arg(&theirs);
         command
     };
-
-    let expected = process::output_of(run_theirs())?;
-    if process::output_of(run_ours())? != expected {
-        return Err(Error::new("its output differs from wasmtime's"));
-    }
-    let once =
-        |mut command: Command| process::run(command.stdin(Stdio::null()).stdout(Stdio::null()));
-    let mut pairs = Vec::with_capacity(rounds);
-    for round in 0..rounds {
-        // Who goes first alternates, so that a drift of the machine's speed cancels out.
-        let (ours, theirs);
-        if round % 2 == 0 {
-            ours = once(run_ours())?;
-            theirs = once(run_theirs())?;
-        } else {
-            theirs = once(run_theirs())?;
-            ours = once(run_ours())?;
-        }
-        pairs.push(Pair { ours, theirs });
-    }
-    Ok(pairs)
+    run_in_turn(rounds, || Command::new(&ours), run_theirs)
 }

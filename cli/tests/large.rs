@@ -178,11 +178,15 @@ fn a_divided_segment_ends_where_it_should() {
     );
 }
 
-/// A function with a block that 17,000 branches lead to, each with a value, and references and handlers alive over
-/// calls in between.
-fn very_many_branches() -> String {
-    const BRANCHES: u32 = 17_000;
-    let branches: String = (0..BRANCHES)
+/// A function with a block that so many branches lead to, each with so many values, and references and handlers alive
+/// over calls in between.
+fn very_many_branches(branches: u32, values: usize) -> String {
+    let count = branches;
+    let zeros = "(i32.const 0) ".repeat(values - 1);
+    let drops = "(drop) ".repeat(values);
+    let results = "i32 ".repeat(values);
+    let unused = "(drop) ".repeat(values - 1);
+    let branches: String = (0..count)
         .map(|i| {
             let between = if i % 1000 == 0 {
                 "(block $caught (try_table (catch $e $caught) (call $throws))) (call $churn)"
@@ -190,15 +194,15 @@ fn very_many_branches() -> String {
                 ""
             };
             format!(
-                "{between} (drop (br_if $out (i32.const {}) (i32.eq (local.get $i) (i32.const {i}))))",
+                "{between} {zeros} (i32.const {}) (br_if $out (i32.eq (local.get $i) (i32.const {i}))) {drops}",
                 2 * i
             )
         })
         .collect();
-    let checks: String = [0, 1, 9001, BRANCHES - 1, BRANCHES]
+    let checks: String = [0, 1, 8001, count - 1, count]
         .into_iter()
         .map(|i| {
-            let wanted = if i < BRANCHES { 2 * i + 5 } else { 4 };
+            let wanted = if i < count { 2 * i + 5 } else { 4 };
             format!(
                 "(if (i32.ne (call $pick (i32.const {i})) (i32.const {wanted})) (then unreachable))"
             )
@@ -217,18 +221,28 @@ fn very_many_branches() -> String {
                         (i32.const 10)))))
             (func $pick (param $i i32) (result i32) (local $keep (ref null $s))
                 (local.set $keep (struct.new $s (i32.const 5)))
-                (block $out (result i32) {branches} (i32.const -1))
+                (block $out (result {results}) {branches} {zeros} (i32.const -1))
+                (local.set $i) {unused}
+                (local.get $i)
                 (i32.add (struct.get $s 0 (local.get $keep))))
             (func (export "_start") {checks}))"#
     )
 }
 
+/// More branches than the optimiser takes back (`Effort::Least` of the compiler).
+const LEAST: (u32, usize) = (17_000, 1);
+/// Fewer, but values that are one too often for the good allocator (`Effort::Quick`).
+const QUICK: (u32, usize) = (8_600, 4);
+
 #[test]
-fn what_gets_the_quick_allocator_is_right() {
-    let text = very_many_branches();
-    for target in TARGETS {
-        run(&text, target, "--gc-stress").expect_code(0);
+fn what_is_compiled_with_less_effort_is_right() {
+    for (branches, values) in [LEAST, QUICK] {
+        let text = very_many_branches(branches, values);
+        for target in TARGETS {
+            run(&text, target, "--gc-stress").expect_code(0);
+        }
     }
+    let text = very_many_branches(LEAST.0, LEAST.1);
     let tail = text.replace(
         "(func $throws (throw $e))",
         "(func $throw (throw $e)) (func $throws (return_call $throw))",
@@ -239,7 +253,11 @@ fn what_gets_the_quick_allocator_is_right() {
 #[test]
 fn large_functions_are_built_alike() {
     let scratch = tempfile::tempdir().expect("scratch");
-    for text in [many_objects(), very_many_branches()] {
+    for text in [
+        many_objects(),
+        very_many_branches(LEAST.0, LEAST.1),
+        very_many_branches(QUICK.0, QUICK.1),
+    ] {
         let bytes = ["1", "4"].map(|threads| {
             build(scratch.path(), &text, &format!("-j {threads}")).expect_code(0);
             fs::read(scratch.path().join("out")).expect("executable")

@@ -6,20 +6,8 @@ mod support;
 use std::fs;
 use std::process::Command;
 
-use support::{Finished, TARGETS, finish, guest, run_elfin, run_executable};
+use support::{Finished, TARGETS, build_threads, finish, guest, run_elfin, run_executable};
 use tempfile::TempDir;
-
-/// A scratch directory with executables of a guest for every target, built with these options.
-fn build(name: &str, options: &str) -> TempDir {
-    let scratch = tempfile::tempdir().expect("scratch");
-    fs::copy(guest(&format!("threads/{name}")), scratch.path().join(name)).expect("guest");
-    run_elfin(
-        scratch.path(),
-        &format!("build {name} --target all -o guest {options}"),
-    )
-    .expect_code(0);
-    scratch
-}
 
 fn run(scratch: &TempDir, target: &str, arguments: &[&str]) -> Finished {
     let executable = scratch.path().join(format!("guest-{target}"));
@@ -30,7 +18,7 @@ fn run(scratch: &TempDir, target: &str, arguments: &[&str]) -> Finished {
 #[test]
 fn threads_throw_and_catch_at_the_same_time() {
     for options in ["", "--memory checked", "-O 0"] {
-        let scratch = build("exceptions.wat", options);
+        let scratch = build_threads("exceptions.wat", options);
         for target in TARGETS {
             run(&scratch, target, &[]).expect_code(0);
         }
@@ -39,7 +27,7 @@ fn threads_throw_and_catch_at_the_same_time() {
 
 #[test]
 fn an_exception_that_nothing_catches_ends_the_process_with_its_threads_backtrace() {
-    let scratch = build("exceptions.wat", "");
+    let scratch = build_threads("exceptions.wat", "");
     for target in TARGETS {
         for (arguments, expected) in [
             (
@@ -69,7 +57,7 @@ fn an_exception_that_nothing_catches_ends_the_process_with_its_threads_backtrace
 /// As many bytes of address space as some threads take (the last ones may not be gone yet), for a thousand of them.
 #[test]
 fn what_a_thread_threw_ends_with_it() {
-    let scratch = build("exceptions.wat", "--memory checked");
+    let scratch = build_threads("exceptions.wat", "--memory checked");
     for target in TARGETS {
         run(&scratch, target, &["x"]).expect_code(0);
     }
@@ -107,7 +95,7 @@ fn a_cpp_program_throws_in_several_threads() {
 #[test]
 fn tables_of_several_threads_grow() {
     for options in ["", "--memory checked", "-O 0"] {
-        let scratch = build("tables.wat", options);
+        let scratch = build_threads("tables.wat", options);
         for target in TARGETS {
             run(&scratch, target, &[]).expect_code(0);
         }
@@ -117,13 +105,13 @@ fn tables_of_several_threads_grow() {
 #[test]
 fn each_thread_has_objects_of_its_own() {
     for options in ["", "--memory checked", "-O 0", "--max-gc-heap 24MiB"] {
-        let scratch = build("objects.wat", options);
+        let scratch = build_threads("objects.wat", options);
         for target in TARGETS {
             run(&scratch, target, &[]).expect_code(0);
         }
     }
     for options in ["--gc-stress", "--gc-stress -O 0"] {
-        let scratch = build("objects.wat", options);
+        let scratch = build_threads("objects.wat", options);
         for target in TARGETS {
             run(&scratch, target, &["", ""]).expect_code(0);
         }
@@ -133,7 +121,7 @@ fn each_thread_has_objects_of_its_own() {
 /// With room for a few heaps only: those of threads that have ended are given back.
 #[test]
 fn the_heap_of_a_thread_ends_with_it() {
-    let scratch = build("objects.wat", "--max-gc-heap 16MiB");
+    let scratch = build_threads("objects.wat", "--max-gc-heap 16MiB");
     for target in TARGETS {
         run(&scratch, target, &[""]).expect_code(0);
     }
@@ -141,7 +129,7 @@ fn the_heap_of_a_thread_ends_with_it() {
 
 #[test]
 fn a_full_heap_is_a_trap_in_the_thread_that_wants_more() {
-    let scratch = build("objects.wat", "--max-gc-heap 8MiB");
+    let scratch = build_threads("objects.wat", "--max-gc-heap 8MiB");
     for target in TARGETS {
         let full = run(&scratch, target, &["", "", ""]);
         full.expect_code(134);

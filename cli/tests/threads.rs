@@ -11,20 +11,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{Finished, TARGETS, finish, guest, qemu, run_elfin};
+use support::{Finished, TARGETS, build_threads, finish, qemu, run_elfin};
 use tempfile::TempDir;
-
-/// A scratch directory with executables of a guest for every target, built with these options.
-fn build(name: &str, options: &str) -> TempDir {
-    let scratch = tempfile::tempdir().expect("scratch");
-    fs::copy(guest(&format!("threads/{name}")), scratch.path().join(name)).expect("guest");
-    run_elfin(
-        scratch.path(),
-        &format!("build {name} --target all -o guest {options}"),
-    )
-    .expect_code(0);
-    scratch
-}
 
 fn command(scratch: &Path, target: &str) -> Command {
     let executable = scratch.join(format!("guest-{target}"));
@@ -48,7 +36,7 @@ fn run(scratch: &TempDir, target: &str, args: &[&str]) -> Finished {
 #[test]
 fn each_thread_has_instances_of_its_own() {
     for options in ["", "--memory checked", "-O 0"] {
-        let scratch = build("instances.wat", options);
+        let scratch = build_threads("instances.wat", options);
         for target in TARGETS {
             run(&scratch, target, &[]).expect_code(0);
         }
@@ -58,7 +46,7 @@ fn each_thread_has_instances_of_its_own() {
 #[test]
 fn a_memory_is_made_longer_by_several_threads() {
     for options in ["", "--memory checked"] {
-        let scratch = build("grow.wat", options);
+        let scratch = build_threads("grow.wat", options);
         for target in TARGETS {
             run(&scratch, target, &[]).expect_code(0);
         }
@@ -67,7 +55,7 @@ fn a_memory_is_made_longer_by_several_threads() {
 
 #[test]
 fn a_trap_in_a_thread_ends_the_process_with_its_backtrace() {
-    let scratch = build("trap.wat", "--max-stack 1MiB");
+    let scratch = build_threads("trap.wat", "--max-stack 1MiB");
     for target in TARGETS {
         let outside = "elfin: trap: out of bounds memory access\n    0: outside\n    1: thread\n";
         let stop = "elfin: trap: unreachable\n    0: stop\n    1: thread\n";
@@ -95,7 +83,7 @@ fn a_trap_in_a_thread_ends_the_process_with_its_backtrace() {
 
 #[test]
 fn threads_end_with_the_first_one() {
-    let scratch = build("return.wat", "");
+    let scratch = build_threads("return.wat", "");
     for target in TARGETS {
         run(&scratch, target, &[]).expect_code(0);
     }
@@ -104,7 +92,7 @@ fn threads_end_with_the_first_one() {
 #[test]
 fn there_are_as_many_threads_as_allowed() {
     for count in [1, 6] {
-        let scratch = build(
+        let scratch = build_threads(
             "limit.wat",
             &format!("--max-threads {count} --max-stack 64KiB"),
         );
@@ -116,7 +104,7 @@ fn there_are_as_many_threads_as_allowed() {
 
 #[test]
 fn a_descriptor_can_be_closed_while_a_thread_reads_from_it() {
-    let scratch = build("close.wat", "");
+    let scratch = build_threads("close.wat", "");
     for target in TARGETS {
         let mut command = command(scratch.path(), target);
         command.stdin(Stdio::piped()).stderr(Stdio::piped());
@@ -133,7 +121,7 @@ fn a_descriptor_can_be_closed_while_a_thread_reads_from_it() {
 
 #[test]
 fn what_pthreads_do() {
-    let scratch = build("pthreads.wasm", "--dir d::/d");
+    let scratch = build_threads("pthreads.wasm", "--dir d::/d");
     fs::create_dir(scratch.path().join("d")).expect("directory");
     let expected = "sum 333332833834249952\nmutex 80000\natomic 80000\nqueue 199990000\nlocals 128\n\
                     channel 4950\nscope 3\n";

@@ -313,3 +313,15 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
         }
     }
 }
+
+/// A scratch directory with executables `guest-TARGET` of a guest in `guests/threads`, built with these options.
+pub(crate) fn build_threads(name: &str, options: &str) -> tempfile::TempDir {
+    let scratch = tempfile::tempdir().expect("scratch");
+    fs::copy(guest(&format!("threads/{name}")), scratch.path().join(name)).expect("guest");
+    run_elfin(
+        scratch.path(),
+        &format!("build {name} --target all -o guest {options}"),
+    )
+    .expect_code(0);
+    scratch
+}
