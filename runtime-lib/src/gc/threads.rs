@@ -17,7 +17,7 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use elfin_abi::gc::{Program, ThreadHeap};
 use elfin_abi::program::ProgramHeader;
-use linux_raw_sys::general::{__NR_madvise, __NR_mprotect, MADV_DONTNEED};
+use linux_raw_sys::general::{__NR_madvise, __NR_mprotect, __NR_nanosleep, MADV_DONTNEED};
 
 /// How much a thread may allocate before its first collection …
 const FIRST: u64 = 256 << 10;
@@ -31,6 +31,9 @@ const SLACK: u64 = GRANULE;
 const KEPT: u64 = 16 << 20;
 /// So much more address space than it needs a heap may keep.
 const UNUSED: u64 = 1 << 20;
+/// How often a thread waits for others to give room back, the first time for a millisecond, then for twice as long as
+/// before: a second in all.
+const WAITS: u32 = 10;
 
 /// What the heaps of all threads share.
 #[derive(Debug)]
@@ -134,6 +137,32 @@ pub struct Place<'a> {
     unsafe(link_section = ".text.elfin_thread_gc")
 )]
 pub unsafe fn allocate(
+    window: &Window<'_>,
+    heap: &mut ThreadHeap,
+    place: &Place<'_>,
+    bytes: u64,
+) -> u64 {
+    // What a guest takes for the end of another thread comes before the end of that thread's heap: where there is no
+    // room, there may be some soon.
+    let mut waits = 0;
+    loop {
+        // SAFETY: by contract.
+        let room = unsafe { collect(window, heap, place, bytes) };
+        if room != 0 || !window.wait(heap, &mut waits) {
+            return room;
+        }
+    }
+}
+
+/// As [`allocate`], with what room there is now.
+///
+/// # Safety
+/// See [`allocate`].
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_thread_gc")
+)]
+unsafe fn collect(
     window: &Window<'_>,
     heap: &mut ThreadHeap,
     place: &Place<'_>,
@@ -290,6 +319,37 @@ impl Window<'_> {
         let mut account = self.account();
         let at = self.position(region.base);
         account.regions.give_back(at, region.len / GRANULE);
+    }
+
+    /// Bytes that heaps may fill, granules that are taken, and heaps.
+    #[inline(always)]
+    fn taken(&self) -> [u64; 3] {
+        let account = self.account();
+        [account.held, account.regions.count(), account.heaps]
+    }
+
+    /// Waits until other threads have given something back, or until it waited [`WAITS`] times, which `waits` counts.
+    /// Whether it is worth while to look again.
+    #[cfg_attr(
+        feature = "freestanding",
+        unsafe(link_section = ".text.elfin_thread_gc")
+    )]
+    fn wait(&self, heap: &ThreadHeap, waits: &mut u32) -> bool {
+        let own = u64::from(heap.region != 0);
+        let before = self.taken();
+        if before[2] <= own {
+            return false;
+        }
+        while *waits < WAITS {
+            sleep(1 << *waits);
+            *waits += 1;
+            let now = self.taken();
+            // What was given back while this thread looked for room is seen at the last.
+            if *waits == WAITS || (0..3).any(|of| now[of] < before[of]) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Where to move what lives of `used` bytes, with room for `bytes` more if that can be had.
@@ -493,6 +553,17 @@ unsafe fn forbid(region: Region) {
         call(__NR_madvise, region, MADV_DONTNEED as usize);
         call(__NR_mprotect, region, 0);
     }
+}
+
+/// Waits for less than a thousand milliseconds.
+#[cfg_attr(
+    feature = "freestanding",
+    unsafe(link_section = ".text.elfin_thread_gc")
+)]
+fn sleep(milliseconds: u64) {
+    let time = [0, milliseconds * 1_000_000];
+    // SAFETY: reads one timespec: seconds and nanoseconds.
+    unsafe { crate::arch::syscall5(__NR_nanosleep, time.as_ptr() as usize, 0, 0, 0, 0) };
 }
 
 /// A system call for a region.

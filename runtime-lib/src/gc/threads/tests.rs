@@ -236,3 +236,24 @@ fn what_lives_is_moved_together_where_there_is_no_room_for_both() {
     own.end(thread);
     assert_eq!(own.account(), (0, 0, 0));
 }
+
+/// A thread that finds nothing left waits for one that is about to end.
+#[test]
+fn what_another_thread_gives_back_is_waited_for() {
+    const MOST: u64 = 1 << 20;
+    let own = Own::new(0x6000_0000, MOST, 0);
+    let mut threads = [Thread::new(), Thread::new()];
+    while own.push(&mut threads[0], 1) {}
+    let [first, mut second] = threads;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            own.end(first);
+        });
+        assert_ne!(own.room(&mut second, MOST / 2), 0);
+    });
+    // Nobody else has anything to give.
+    assert_eq!(own.room(&mut second, MOST + 16), 0);
+    own.end(second);
+    assert_eq!(own.account(), (0, 0, 0));
+}
