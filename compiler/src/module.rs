@@ -51,7 +51,13 @@ pub struct Module<'a> {
     pub function_names: Vec<Option<&'a str>>,
     /// Names of tags, from the name section.
     pub tag_names: Vec<Option<&'a str>>,
+    /// It has a section [`OPAQUE_SECTION`]: it stands in for the host.
+    pub opaque: bool,
 }
+
+/// Custom section, without content, of a module that stands in for the host: an object that it converts to an
+/// `externref` is opaque to modules without this section, as a value of the host is.
+pub const OPAQUE_SECTION: &str = "elfin.opaque";
 
 /// An import.
 #[derive(Debug)]
@@ -226,8 +232,8 @@ pub enum ConstOperator {
     I64Sub,
     I64Mul,
     RefI31,
-    /// Between `any` and `extern`: the same reference.
-    Convert,
+    AnyConvertExtern,
+    ExternConvertAny,
     StructNew(u32),
     StructNewDefault(u32),
     ArrayNew(u32),

@@ -8,7 +8,7 @@
 use crate::error::{Error, Place, Result};
 use crate::module::{
     Body, ConstExpr, ConstOperator, Data, Element, Export, Global, Import, Item, Module,
-    SegmentMode, Summary, Table,
+    OPAQUE_SECTION, SegmentMode, Summary, Table,
 };
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -131,6 +131,7 @@ fn empty_module<'a>(name: &str) -> Module<'a> {
         data: Vec::new(),
         function_names: Vec::new(),
         tag_names: Vec::new(),
+        opaque: false,
     }
 }
 
@@ -276,10 +277,22 @@ impl<'a> Reader<'a> {
             Payload::CustomSection(section) => {
                 if let KnownCustom::Name(names) = section.as_known() {
                     self.names(names);
+                } else if section.name() == OPAQUE_SECTION {
+                    self.opaque(&section)?;
                 }
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Content is refused: it may come to mean something.
+    fn opaque(&mut self, section: &wasmparser::CustomSectionReader<'_>) -> Result<()> {
+        if !section.data().is_empty() {
+            let feature = format!("content of the custom section {OPAQUE_SECTION}");
+            return Err(self.unsupported(&feature, section.data_offset()));
+        }
+        self.module.opaque = true;
         Ok(())
     }
 
@@ -405,7 +418,8 @@ impl<'a> Reader<'a> {
                 Operator::I64Sub => ConstOperator::I64Sub,
                 Operator::I64Mul => ConstOperator::I64Mul,
                 Operator::RefI31 => ConstOperator::RefI31,
-                Operator::AnyConvertExtern | Operator::ExternConvertAny => ConstOperator::Convert,
+                Operator::AnyConvertExtern => ConstOperator::AnyConvertExtern,
+                Operator::ExternConvertAny => ConstOperator::ExternConvertAny,
                 Operator::StructNew { struct_type_index } => {
                     ConstOperator::StructNew(struct_type_index)
                 }

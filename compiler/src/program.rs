@@ -432,7 +432,8 @@ pub fn evaluate(globals: &[Global], instance: &Instance<'_>, expr: &ConstExpr) -
                 }
                 _ => unreachable!("validated: an i31 is made of a number"),
             },
-            ConstOperator::Convert => continue,
+            // What is an object is computed: only those are changed by a conversion.
+            ConstOperator::AnyConvertExtern | ConstOperator::ExternConvertAny => continue,
             ConstOperator::StructNew(_)
             | ConstOperator::StructNewDefault(_)
             | ConstOperator::ArrayNew(_)

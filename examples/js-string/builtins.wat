@@ -5,6 +5,8 @@
 ;; nobody has asked for a code unit yet. So a string that is put together piece by piece is copied once, as in the
 ;; engines of JavaScript; what is short is copied at once.
 (module
+  ;; To other modules a string is none of WebAssembly's objects.
+  (@custom "elfin.opaque" "")
   (type $units (array (mut i16)))
   (rec
     (type $string

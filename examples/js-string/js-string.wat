@@ -104,6 +104,10 @@
         (br $next)))
     (call $fromCharCodeArray (local.get $units) (i32.const 1) (array.len (local.get $units))))
 
+  ;; How a compiler tells its own objects from values of JavaScript.
+  (func $is_own (param $value externref) (result i32)
+    (ref.test (ref eq) (any.convert_extern (local.get $value))))
+
   (func (export "_start")
     (local $long (ref extern))
     (local $i i32)
@@ -152,6 +156,11 @@
       (call $test (ref.null extern))
       (call $test (extern.convert_any (array.new_default $units (i32.const 3)))))
     (call $log_number (call $equals (call $cast (global.get $abc)) (global.get $abc)))
+
+    (call $log_three
+      (call $is_own (global.get $abc))
+      (call $is_own (call $concat (global.get $abc) (global.get $ab)))
+      (call $is_own (extern.convert_any (array.new_default $units (i32.const 3)))))
 
     ;; Long ones, from the front, from the back, and from halves.
     (local.set $long (call $count (i32.const 2000) (i32.const 0)))

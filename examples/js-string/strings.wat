@@ -1,5 +1,6 @@
 ;; Made by `strings`.
 (module
+  (@custom "elfin.opaque" "")
   (type $units (array (mut i16)))
   (rec (type $string (struct (field i32) (field (mut (ref null $units)))
     (field (mut (ref null $string))) (field (mut (ref null $string))))))

@@ -171,7 +171,7 @@ pub enum Pattern {
 /// A host reference as a word of the program (`elfin_abi::gc`).
 #[must_use]
 pub fn extern_word(number: u32) -> u64 {
-    u64::from(number) << 2 | elfin_abi::gc::HOST
+    elfin_abi::gc::host_value(number)
 }
 
 /// Reads a script.

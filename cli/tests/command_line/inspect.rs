@@ -46,6 +46,31 @@ fn inspect_a_module() {
     );
 }
 
+/// A module that stands in for the host says so, in a section without content.
+#[test]
+fn what_is_opaque() {
+    let scratch = scratch(&["add.wat"]);
+    let module = |content: &str| format!(r#"(module (@custom "elfin.opaque" "{content}"))"#);
+    fs::write(scratch.path().join("host.wat"), module("")).expect("module");
+    fs::write(scratch.path().join("more.wat"), module("x")).expect("module");
+    let line = "its objects are opaque to other modules once they are converted to an externref";
+    for (name, opaque) in [("host.wat", true), ("add.wat", false)] {
+        let text = run_elfin(scratch.path(), &format!("inspect {name}"));
+        let text = text.expect_code(0).text();
+        assert_eq!(text.lines().any(|found| found == line), opaque, "{text}");
+        let json = run_elfin(scratch.path(), &format!("inspect {name} --json"));
+        let json: Value = serde_json::from_slice(&json.expect_code(0).stdout).expect("JSON");
+        assert_eq!(json["opaque"], opaque);
+    }
+    let more = run_elfin(scratch.path(), "build more.wat");
+    let expected = "unsupported: content of the custom section elfin.opaque";
+    assert!(
+        more.expect_code(1).stderr.contains(expected),
+        "{}",
+        more.stderr
+    );
+}
+
 /// Imports, exports and signatures call a type by one name: the first index that there is for it.
 #[test]
 fn one_type_has_one_name() {

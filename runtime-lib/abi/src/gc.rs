@@ -8,18 +8,37 @@
 //! 4 bytes, everywhere else 8. Objects begin at multiples of 8 with a header of 8 bytes: the number of
 //! the type, then the number of elements of an array. A struct has the second half for its fields.
 //!
+//! | lowest bits | what it is |
+//! |---|---|
+//! | `000` | null, or the address of an object |
+//! | `xx1` | an `i31` |
+//! | `010` | a value from outside, with a number |
+//! | `110` | an object that is opaque: its address follows. Who looks at two bits takes it for a value from outside |
+//!
 //! Function references are no references in this sense: see [`crate::state::FuncRef`].
 
 use core::mem::offset_of;
 
 /// Lowest bit of an `i31`; its value follows.
 pub const I31: u64 = 1;
-/// Lowest two bits of a value from outside (`ref.extern` of test scripts); its number follows.
+/// Lowest two bits of a value from outside: one that is a number ([`host_value`], `ref.extern` of test scripts), or one
+/// that is [`OPAQUE`].
 pub const HOST: u64 = 2;
-/// Bits that are zero in the address of an object.
+/// Bits that are zero in the address of an object, and tell what else there is apart.
 pub const TAG_MASK: u64 = 3;
+/// Lowest three bits of a reference to an object that is to look like a value from outside: they take the place of
+/// zeros in its address.
+pub const OPAQUE: u64 = 6;
+/// Bits that tell [`OPAQUE`] from all others.
+pub const OPAQUE_MASK: u64 = 7;
 /// Alignment of objects, and granule of their sizes.
 pub const GRANULE: u64 = 8;
+/// The value from outside with a number: one of 29 bits, for fields.
+#[must_use]
+pub const fn host_value(number: u32) -> u64 {
+    (number as u64) << OPAQUE_MASK.count_ones() | HOST
+}
+
 /// Offset of the number of an object's type.
 pub const TYPE: i32 = 0;
 /// Offset of an array's length.
@@ -181,6 +200,17 @@ pub const fn array_size(length: u32, log2: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_opaque_looks_like_a_value_from_outside() {
+        assert_eq!(OPAQUE & TAG_MASK, HOST);
+        assert_eq!(OPAQUE_MASK, GRANULE - 1);
+        for number in [0, 1, 3, (1 << 29) - 1] {
+            let value = host_value(number);
+            assert_eq!([value & TAG_MASK, value & OPAQUE_MASK], [HOST; 2]);
+            assert_eq!(value, u64::from(value as u32));
+        }
+    }
 
     #[test]
     fn room_up_to_the_limit() {

@@ -7,7 +7,9 @@
 
 use super::roots;
 use super::space::Space;
-use elfin_abi::gc::{ELEMENTS, Heap, LENGTH, MOVED, Program, TAG_MASK, TYPE, Type, array_size};
+use elfin_abi::gc::{
+    ELEMENTS, Heap, LENGTH, MOVED, OPAQUE, OPAQUE_MASK, Program, TAG_MASK, TYPE, Type, array_size,
+};
 use elfin_abi::program::ProgramHeader;
 
 /// Longest object that is copied word by word.
@@ -79,9 +81,29 @@ impl<'a> Collector<'a> {
     #[inline(always)]
     pub unsafe fn moved(&mut self, word: u64) -> u64 {
         if word == 0 || word & TAG_MASK != 0 {
-            return word;
+            if word & OPAQUE_MASK != OPAQUE {
+                return word;
+            }
+            // SAFETY: with this tag it leads to an object.
+            return unsafe { self.moved_opaque(word) };
         }
         // SAFETY: it is the address of an object.
+        unsafe { self.moved_object(word) }
+    }
+
+    /// [`Collector::moved`] for an opaque reference, which stays one. Not inlined: hardly any program has them.
+    #[cold]
+    #[inline(never)]
+    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc_move"))]
+    unsafe fn moved_opaque(&mut self, word: u64) -> u64 {
+        // SAFETY: by contract.
+        unsafe { self.moved_object(word - OPAQUE) + OPAQUE }
+    }
+
+    /// The new address of an object.
+    #[inline(always)]
+    unsafe fn moved_object(&mut self, word: u64) -> u64 {
+        // SAFETY: by contract.
         let number = unsafe { *((word + TYPE as u64) as *const u32) };
         if number == MOVED {
             // SAFETY: its new address stands there.
@@ -186,7 +208,7 @@ mod tests {
     use super::*;
     use crate::memory::LARGEST_PAGE;
     use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-    use elfin_abi::gc::{ChunkFrames, HOST, I31, Safepoint};
+    use elfin_abi::gc::{ChunkFrames, I31, Safepoint, host_value};
     use elfin_abi::program::TextChunk;
     use rustix::mm::{MapFlags, ProtFlags};
 
@@ -260,7 +282,7 @@ mod tests {
             trap_count: 0,
             reserved: 0,
         };
-        // Two frames: the inner one without references, the outer one with one 16 bytes below its record.
+        // Two frames: the inner one without references, the outer one with one 16 and one 32 bytes below its record.
         let stack: [AtomicU64; 16] = Default::default();
         let top = stack.as_ptr() as u64;
         for (at, value) in [(2, top + 64), (3, 0x1100), (9, 0x7777_0000)] {
@@ -291,7 +313,7 @@ mod tests {
             list_count: 1,
             chunks: core::ptr::from_ref(CHUNK) as u64,
             safepoints: core::ptr::from_ref(SAFEPOINT) as u64,
-            frames: [0_u32, 1, 16].as_ptr() as u64,
+            frames: [0_u32, 2, 16, 32].as_ptr() as u64,
         };
         let space = Space::new(&program);
         // SAFETY: the range is this test's own.
@@ -302,16 +324,25 @@ mod tests {
         let bytes = make(&mut heap, &[BYTES, 5, 0x0403_0201, 5]);
         make(&mut heap, &[PAIR, 0, 0, 0]); // garbage
         let i31 = (9 << 1 | I31) as u32;
-        let host = (3 << 2 | HOST) as u32;
-        // A pair that refers to itself and to the bytes, and an array of it, of values, and of null.
+        let host = host_value(3) as u32;
+        let opaque = OPAQUE as u32;
+        // A pair that refers to itself and to the bytes, and an array of it, of values, of null, and of the pair as an
+        // opaque one.
         let next = heap.next as u32;
         let pair = make(&mut heap, &[PAIR, next, bytes as u32, 77]);
-        let array = make(&mut heap, &[REFERENCES, 4, pair as u32, i31, host, 0]);
+        let elements = [pair as u32, i31, host, 0, pair as u32 | opaque];
+        let array = make(&mut heap, &[&[REFERENCES, 5], &elements[..]].concat());
+        // What only opaque references lead to: of a field, and of every kind of root.
+        let far = make(&mut heap, &[BYTES, 1, 9]);
+        let secret = make(&mut heap, &[PAIR, far as u32 | opaque, array as u32, 78]);
         let in_frame = make(&mut heap, &[PAIR, 0, array as u32, 0]);
         globals[0].store(array, Relaxed);
         globals[1].store(host.into(), Relaxed);
         table[2].store(pair, Relaxed);
+        globals[2].store(secret | OPAQUE, Relaxed);
+        table[0].store(secret | OPAQUE, Relaxed);
         stack[6].store(in_frame, Relaxed);
+        stack[4].store(far | OPAQUE, Relaxed);
         let ask = |heap: &mut Heap, bytes| {
             // SAFETY: everything is as the collector wants it.
             unsafe { allocate(&program, heap, &header, bytes, top + 16, 0x1050) }
@@ -319,14 +350,32 @@ mod tests {
 
         let room = ask(&mut heap, 64);
         assert_eq!(room, heap.next);
-        assert_eq!(room, BASE + HALF + 16 + 16 + 24 + 16);
+        assert_eq!(room, BASE + HALF + 16 + 16 + 32 + 16 + 16 + 16);
         let load = |word: &AtomicU64| word.load(Relaxed);
-        assert_eq!((load(&globals[1]), load(&globals[2])), (host.into(), 0));
+        assert_eq!((load(&globals[1]), load(&table[1])), (host.into(), 0));
         let (array, pair, in_frame) = (load(&globals[0]), load(&table[2]), load(&stack[6]));
         assert!([array, pair, in_frame].iter().all(|at| *at >= BASE + HALF));
-        assert_eq!([word(array), word(array + 4)], [REFERENCES, 4]);
+        assert_eq!([word(array), word(array + 4)], [REFERENCES, 5]);
         assert_eq!([word(array + 8), word(array + 12)], [pair as u32, i31]);
         assert_eq!([word(array + 16), word(array + 20)], [host, 0]);
+        assert_eq!(word(array + 24), pair as u32 | opaque);
+        let secret = load(&globals[2]);
+        assert_eq!(
+            (secret & OPAQUE_MASK, secret),
+            (OPAQUE, load(&table[0])),
+            "all that refer to it, in the same way"
+        );
+        let secret = secret - OPAQUE;
+        let far = load(&stack[4]);
+        assert_eq!(far & OPAQUE_MASK, OPAQUE);
+        assert_eq!(
+            [word(secret), word(secret + 4), word(secret + 8)],
+            [PAIR, far as u32, array as u32]
+        );
+        assert_eq!(word(secret + 12), 78);
+        let far = far - OPAQUE;
+        assert!(far >= BASE + HALF);
+        assert_eq!([word(far), word(far + 4), word(far + 8)], [BYTES, 1, 9]);
         assert_eq!(
             [word(pair), word(pair + 4), word(pair + 12)],
             [PAIR, pair as u32, 77]
@@ -339,7 +388,8 @@ mod tests {
         assert_eq!(word(in_frame + 8), array as u32);
 
         // Nothing refers to anything: everything is room, up to the most that there may be.
-        for root in globals.iter().chain([&table[2], &stack[6]]) {
+        let others = [&table[0], &table[2], &stack[4], &stack[6]];
+        for root in globals.iter().chain(others) {
             root.store(0, Relaxed);
         }
         assert_eq!(ask(&mut heap, program.max), BASE);

@@ -21,6 +21,7 @@ pub(super) struct Described {
     /// With what their elements are.
     tables: Vec<(TableType, String)>,
     start: bool,
+    opaque: bool,
     features: Vec<String>,
     needs: Vec<String>,
 }
@@ -67,6 +68,7 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
         memories: Vec::new(),
         tables: Vec::new(),
         start: false,
+        opaque: false,
         features: Vec::new(),
         needs: Vec::new(),
     };
@@ -121,6 +123,9 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
                 }
             }
             Payload::StartSection { .. } => described.start = true,
+            Payload::CustomSection(section) => {
+                described.opaque |= section.name() == elfin_compiler::module::OPAQUE_SECTION;
+            }
             _ => {}
         }
     }
@@ -371,6 +376,7 @@ impl Described {
             "memories": memories,
             "tables": tables,
             "start": self.start,
+            "opaque": self.opaque,
             "features": self.features,
             "needs": self.needs,
         })
@@ -418,6 +424,9 @@ impl Described {
             "features used beyond WebAssembly 1.0",
             self.features.iter().cloned(),
         );
+        if self.opaque {
+            text += "\nits objects are opaque to other modules once they are converted to an externref\n";
+        }
         if self.needs.is_empty() {
             text += "\nnothing stands in the way of `elfin build`\n";
         }

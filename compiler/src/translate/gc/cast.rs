@@ -287,7 +287,7 @@ fn range(first: u32, end: u32, tagged: bool) -> Test {
 }
 
 /// What is known of a reference from outside, as it is known inside.
-fn internal(ty: RefType) -> RefType {
+pub(super) fn internal(ty: RefType) -> RefType {
     if ty.is_extern_ref() {
         let any = RefType::ANYREF;
         return if ty.is_nullable() {

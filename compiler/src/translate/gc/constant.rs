@@ -47,7 +47,8 @@ impl Translator<'_, '_> {
             ConstOperator::I32Sub | ConstOperator::I64Sub => self.binary(|b, x, y| b.isub(x, y)),
             ConstOperator::I32Mul | ConstOperator::I64Mul => self.binary(|b, x, y| b.imul(x, y)),
             ConstOperator::RefI31 => self.ref_i31(),
-            ConstOperator::Convert => {}
+            ConstOperator::AnyConvertExtern => self.any_convert_extern(),
+            ConstOperator::ExternConvertAny => self.extern_convert_any(),
             ConstOperator::StructNew(index) => self.struct_new(index),
             ConstOperator::StructNewDefault(index) => self.struct_new_default(index),
             ConstOperator::ArrayNew(index) => self.array_new(index),

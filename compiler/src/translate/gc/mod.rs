@@ -7,12 +7,13 @@
 //! next call, and never kept. In a program that makes no objects nothing is declared.
 //!
 //! Rooms: `allocate` makes room, `structure` and `array` work on fields and elements, `cast` tells types apart,
-//! `constant` evaluates constant expressions that make objects, `roots` counts what the collector is told of.
+//! `opaque` converts references from and to outside, `constant` evaluates constant expressions that make objects, `roots` counts what the collector is told of.
 
 mod allocate;
 mod array;
 mod cast;
 mod constant;
+mod opaque;
 mod roots;
 mod structure;
 
@@ -174,8 +175,8 @@ impl Translator<'_, '_> {
             Operator::RefI31 => self.ref_i31(),
             Operator::I31GetS => self.i31_get(true),
             Operator::I31GetU => self.i31_get(false),
-            // The same word.
-            Operator::AnyConvertExtern | Operator::ExternConvertAny => {}
+            Operator::AnyConvertExtern => self.any_convert_extern(),
+            Operator::ExternConvertAny => self.extern_convert_any(),
 
             Operator::StructNew { struct_type_index } => self.struct_new(struct_type_index),
             Operator::StructNewDefault { struct_type_index } => {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::memory::LARGEST_PAGE;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use elfin_abi::gc::{Heap, TYPE, Type};
+use elfin_abi::gc::{Heap, OPAQUE, OPAQUE_MASK, TYPE, Type};
 use rustix::mm::{MapFlags, ProtFlags};
 use std::boxed::Box;
 use std::vec::Vec;
@@ -256,4 +256,33 @@ fn what_another_thread_gives_back_is_waited_for() {
     assert_eq!(own.room(&mut second, MOST + 16), 0);
     own.end(second);
     assert_eq!(own.account(), (0, 0, 0));
+}
+
+/// A list of which every reference is opaque, the root's too.
+#[test]
+fn opaque_references_move_and_stay_opaque() {
+    for (base, stress, rounds) in [(0x6400_0000, 0, 40_000), (0x6800_0000, 1, 300)] {
+        let own = Own::new(base, HALF, stress);
+        let mut thread = Thread::new();
+        for value in 0..rounds {
+            assert_ne!(own.room(&mut thread, 16), 0);
+            // SAFETY: the node just made: garbage.
+            unsafe {
+                let node = thread.heap.heap.next - 16;
+                *(node as *mut [u32; 4]) = [NODE, 0, 0, 0];
+            }
+            assert!(own.push(&mut thread, value));
+            thread.root.fetch_or(OPAQUE, Relaxed);
+        }
+        let mut node = thread.root.load(Relaxed);
+        for value in (0..rounds).rev() {
+            assert_eq!(node & OPAQUE_MASK, OPAQUE);
+            // SAFETY: a node of the heap.
+            let found = unsafe { *((node - OPAQUE) as *const [u32; 4]) };
+            assert_eq!([found[0], found[2], found[3]], [NODE, value, !value]);
+            node = found[1].into();
+        }
+        assert_eq!(node, 0);
+        own.end(thread);
+    }
 }
