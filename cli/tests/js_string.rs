@@ -1,5 +1,5 @@
 //! `examples/js-string/builtins.wat`: what its builtins refuse. What they give is the example's output, which the
-//! examples' test compares with that of an engine that has them built in.
+//! examples' test compares with that of an engine that has them built in. And stand-ins of which only a part is opaque.
 
 mod support;
 
@@ -102,5 +102,63 @@ fn what_is_no_string_and_what_is_out_of_bounds() {
             "{case}: {}",
             ran.stderr
         );
+    }
+}
+
+/// A stand-in whose own conversions leave references as they are: it gets two functions from a module that is opaque.
+/// So it can give what is opaque back as `anyref`, and pass on what belongs to the program.
+#[test]
+fn a_stand_in_of_which_a_part_is_opaque() {
+    const OPAQUE: &str = r#"(module (@custom "elfin.opaque" "")
+        (func (export "hide") (param (ref any)) (result (ref extern)) (extern.convert_any (local.get 0)))
+        (func (export "reveal") (param externref) (result anyref) (any.convert_extern (local.get 0))))"#;
+    const HOST: &str = r#"(module
+        (import "opaque" "hide" (func $hide (param (ref any)) (result (ref extern))))
+        (import "opaque" "reveal" (func $reveal (param externref) (result anyref)))
+        (rec (type $cell (sub (struct (field (mut anyref))))))
+        (func (export "cell") (param anyref) (result anyref)
+          (any.convert_extern (call $hide (struct.new $cell (local.get 0)))))
+        (func (export "content") (param anyref) (result externref)
+          (extern.convert_any
+            (struct.get $cell 0
+              (ref.cast (ref $cell) (call $reveal (extern.convert_any (local.get 0))))))))"#;
+    const PROGRAM: &str = r#"(module
+        (import "host" "cell" (func $cell (param anyref) (result anyref)))
+        (import "host" "content" (func $content (param anyref) (result externref)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (type $own (struct (field i32)))
+        ;; The same as the stand-in's, and none of them all the same.
+        (rec (type $cell (sub (struct (field (mut anyref))))))
+        (func (export "_start") (local $cell anyref)
+          (local.set $cell (call $cell (call $cell (struct.new $own (i32.const 40)))))
+          (call $exit
+            (i32.add
+              (struct.get $own 0
+                (ref.cast (ref $own)
+                  (any.convert_extern (call $content (any.convert_extern (call $content (local.get $cell)))))))
+              (i32.or
+                (i32.or
+                  (ref.test (ref any) (local.get $cell))
+                  (i32.shl (ref.test (ref eq) (local.get $cell)) (i32.const 1)))
+                (i32.or
+                  (i32.shl (ref.test (ref $cell) (local.get $cell)) (i32.const 2))
+                  (i32.shl
+                    (ref.test (ref eq) (any.convert_extern (call $content (local.get $cell))))
+                    (i32.const 3))))))))"#;
+    let scratch = tempfile::tempdir().expect("scratch");
+    for (name, text) in [
+        ("opaque.wat", OPAQUE),
+        ("host.wat", HOST),
+        ("program.wat", PROGRAM),
+    ] {
+        fs::write(scratch.path().join(name), text).expect("module");
+    }
+    for options in ["", "-O 0", "--addressing context", "--gc-stress"] {
+        let line =
+            format!("build program.wat --link opaque=opaque.wat --link host=host.wat {options}");
+        run_elfin(scratch.path(), &line).expect_code(0);
+        let program = scratch.path().join("program");
+        let arch = std::env::consts::ARCH;
+        run_executable(arch, &program, &["program"], scratch.path(), None).expect_code(41);
     }
 }

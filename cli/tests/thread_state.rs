@@ -118,6 +118,23 @@ fn each_thread_has_objects_of_its_own() {
     }
 }
 
+#[test]
+fn each_thread_has_opaque_objects_of_its_own() {
+    for (options, arguments) in [("", &[][..]), ("-O 0", &[]), ("--gc-stress", &[""])] {
+        let scratch = tempfile::tempdir().expect("scratch");
+        for name in ["opaque.wat", "opaque-host.wat"] {
+            let guest = guest(&format!("threads/{name}"));
+            fs::copy(guest, scratch.path().join(name)).expect("guest");
+        }
+        let line =
+            format!("build opaque.wat --link host=opaque-host.wat --target all -o guest {options}");
+        run_elfin(scratch.path(), &line).expect_code(0);
+        for target in TARGETS {
+            run(&scratch, target, arguments).expect_code(7);
+        }
+    }
+}
+
 /// With room for a few heaps only: those of threads that have ended are given back.
 #[test]
 fn the_heap_of_a_thread_ends_with_it() {

@@ -63,7 +63,7 @@ fn what_is_opaque() {
         assert_eq!(json["opaque"], opaque);
     }
     let more = run_elfin(scratch.path(), "build more.wat");
-    let expected = "unsupported: content of the custom section elfin.opaque";
+    let expected = "unsupported feature: content of the custom section elfin.opaque";
     assert!(
         more.expect_code(1).stderr.contains(expected),
         "{}",
