@@ -33,6 +33,14 @@ pub const OPAQUE: u64 = 6;
 pub const OPAQUE_MASK: u64 = 7;
 /// Alignment of objects, and granule of their sizes.
 pub const GRANULE: u64 = 8;
+/// Whether a word that is not null leads to an object: its lowest bits are `000` or `110`. With 2 added, those are `010`
+/// and `000`, where `xx1` stays odd and `010` becomes `100`: one test for both.
+#[must_use]
+#[inline(always)]
+pub const fn leads_to_object(word: u64) -> bool {
+    word.wrapping_add(HOST) & (OPAQUE_MASK - HOST) == 0
+}
+
 /// The value from outside with a number: one of 29 bits, for fields.
 #[must_use]
 pub const fn host_value(number: u32) -> u64 {
@@ -205,6 +213,11 @@ mod tests {
     fn what_is_opaque_looks_like_a_value_from_outside() {
         assert_eq!(OPAQUE & TAG_MASK, HOST);
         assert_eq!(OPAQUE_MASK, GRANULE - 1);
+        for tag in 0..=OPAQUE_MASK {
+            let leads = leads_to_object(0x1000 + tag);
+            assert_eq!(leads, tag == 0 || tag == OPAQUE, "{tag}");
+        }
+        assert!(leads_to_object(0xffff_fff8 | OPAQUE));
         for number in [0, 1, 3, (1 << 29) - 1] {
             let value = host_value(number);
             assert_eq!([value & TAG_MASK, value & OPAQUE_MASK], [HOST; 2]);

@@ -8,7 +8,7 @@
 use super::roots;
 use super::space::Space;
 use elfin_abi::gc::{
-    ELEMENTS, Heap, LENGTH, MOVED, OPAQUE, OPAQUE_MASK, Program, TAG_MASK, TYPE, Type, array_size,
+    ELEMENTS, Heap, LENGTH, MOVED, OPAQUE_MASK, Program, TYPE, Type, array_size, leads_to_object,
 };
 use elfin_abi::program::ProgramHeader;
 
@@ -80,37 +80,20 @@ impl<'a> Collector<'a> {
     /// The word is a reference.
     #[inline(always)]
     pub unsafe fn moved(&mut self, word: u64) -> u64 {
-        if word == 0 || word & TAG_MASK != 0 {
-            if word & OPAQUE_MASK != OPAQUE {
-                return word;
-            }
-            // SAFETY: with this tag it leads to an object.
-            return unsafe { self.moved_opaque(word) };
+        if !leads_to_object(word) || word == 0 {
+            return word;
         }
+        let (object, tag) = (word & !OPAQUE_MASK, word & OPAQUE_MASK);
         // SAFETY: it is the address of an object.
-        unsafe { self.moved_object(word) }
-    }
-
-    /// [`Collector::moved`] for an opaque reference, which stays one. Not inlined: hardly any program has them.
-    #[cold]
-    #[inline(never)]
-    #[cfg_attr(feature = "freestanding", unsafe(link_section = ".text.elfin_gc_move"))]
-    unsafe fn moved_opaque(&mut self, word: u64) -> u64 {
-        // SAFETY: by contract.
-        unsafe { self.moved_object(word - OPAQUE) + OPAQUE }
-    }
-
-    /// The new address of an object.
-    #[inline(always)]
-    unsafe fn moved_object(&mut self, word: u64) -> u64 {
-        // SAFETY: by contract.
-        let number = unsafe { *((word + TYPE as u64) as *const u32) };
-        if number == MOVED {
+        let number = unsafe { *((object + TYPE as u64) as *const u32) };
+        let moved = if number == MOVED {
             // SAFETY: its new address stands there.
-            return u64::from(unsafe { *((word + LENGTH as u64) as *const u32) });
-        }
-        // SAFETY: by contract.
-        unsafe { self.copy(word, number) }
+            u64::from(unsafe { *((object + LENGTH as u64) as *const u32) })
+        } else {
+            // SAFETY: by contract.
+            unsafe { self.copy(object, number) }
+        };
+        moved | tag
     }
 
     /// Copies an object and leaves its new address behind.
@@ -208,7 +191,7 @@ mod tests {
     use super::*;
     use crate::memory::LARGEST_PAGE;
     use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-    use elfin_abi::gc::{ChunkFrames, I31, Safepoint, host_value};
+    use elfin_abi::gc::{ChunkFrames, I31, OPAQUE, Safepoint, host_value};
     use elfin_abi::program::TextChunk;
     use rustix::mm::{MapFlags, ProtFlags};
 

@@ -55,18 +55,16 @@ impl Translator<'_, '_> {
         }
         let reference = self.pop();
         let known = self.known_type(reference);
-        let tag = self
-            .builder
-            .ins()
-            .band_imm_u(reference, OPAQUE_MASK.cast_signed());
-        let is_opaque = self
-            .builder
-            .ins()
-            .icmp_imm_u(IntCC::Equal, tag, OPAQUE.cast_signed());
+        // Without the tag it is the address of an object, or there was another tag.
         let plain = self
             .builder
             .ins()
             .bxor_imm_u(reference, OPAQUE.cast_signed());
+        let rest = self
+            .builder
+            .ins()
+            .band_imm_u(plain, OPAQUE_MASK.cast_signed());
+        let is_opaque = self.builder.ins().icmp_imm_u(IntCC::Equal, rest, 0);
         let result = self.builder.ins().select(is_opaque, plain, reference);
         let ty = if known.is_nullable() {
             RefType::ANYREF
