@@ -95,8 +95,12 @@ pub fn run(executable: &[u8], options: &Options) -> Result<Run, String> {
         Command::new(&path)
     } else {
         let mut command = Command::new(format!("qemu-{}", arch.name()));
-        // Emulation leaves vectors out unless it is told; wider ones than needed show what depends on the width.
-        if options.cpu.has(Feature::V) {
+        // Emulation leaves vectors out unless it is told; wider ones than needed show what depends on the width. The
+        // smaller extensions are reported to programs from qemu 8.1 on, which has a CPU with all of them.
+        let small = [Feature::Zba, Feature::Zbb, Feature::Zbs, Feature::Zicond];
+        if small.into_iter().any(|feature| options.cpu.has(feature)) {
+            command.args(["-cpu", "max,vlen=256"]);
+        } else if options.cpu.has(Feature::V) {
             command.args(["-cpu", "rv64,v=true,vext_spec=v1.0,vlen=256"]);
         }
         command.arg(&path);
