@@ -104,3 +104,42 @@ fn collecting_at_every_allocation() {
         run_executable(target, &stress, &["stress"], scratch.path(), None).expect_code(0);
     }
 }
+
+/// Every call while the operands of a long array are made finds all that were made before: what the collector is told
+/// about each is a few words, not one for each operand.
+#[test]
+fn thousands_of_objects_at_hand() {
+    const COUNT: usize = 3000;
+    let object = |value: usize| format!("(struct.new $s (i32.const {value}))\n");
+    let objects: String = (0..COUNT).map(object).collect();
+    let text = format!(
+        r#"(module
+        (type $s (struct (field i32)))
+        (type $list (array (ref $s)))
+        (func $make (result (ref $list)) (array.new_fixed $list {COUNT} {objects}))
+        (func (export "_start") (local $list (ref $list)) (local $i i32)
+            (local.set $list (call $make))
+            (loop $more
+                (if (i32.ne
+                        (struct.get $s 0 (array.get $list (local.get $list) (local.get $i)))
+                        (local.get $i))
+                    (then unreachable))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $more (i32.lt_u (local.get $i) (array.len (local.get $list)))))))"#
+    );
+    for (target, options) in [
+        ("x86_64", "--gc-stress"),
+        ("x86_64", "--gc-stress -O 0"),
+        ("aarch64", ""),
+        ("riscv64", ""),
+    ] {
+        let scratch = tempfile::tempdir().expect("scratch");
+        fs::write(scratch.path().join("many.wat"), &text).expect("guest");
+        let line = format!("build many.wat --target {target} -o many {options}");
+        run_elfin(scratch.path(), &line).expect_code(0);
+        let many = scratch.path().join("many");
+        let size = fs::metadata(&many).expect("executable").len();
+        assert!(size < 2 << 20, "{size} bytes for {target} {options}");
+        run_executable(target, &many, &["many"], scratch.path(), None).expect_code(0);
+    }
+}

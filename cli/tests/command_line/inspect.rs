@@ -37,6 +37,15 @@ fn inspect_a_module() {
             .as_str()
             .is_some_and(|need| need.contains("--invoke"))
     );
+    fs::write(
+        scratch.path().join("nameless.wat"),
+        r#"(module (import "" "f" (func)))"#,
+    )
+    .expect("guest");
+    assert_eq!(
+        json("nameless.wat")["needs"][0],
+        r#"a module for the imports from "": --link =FILE, or --unknown-imports trap"#
+    );
     fs::write(scratch.path().join("bad.wasm"), b"\0asm\x01\0\0\0\x01").expect("file");
     let bad = run_elfin(scratch.path(), "inspect bad.wasm");
     assert!(

@@ -5,7 +5,7 @@
 
 use super::{Emitter, Record, Text};
 use crate::codegen::CompiledFunction;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::GlobalPlace;
 use crate::module::ValType;
 use crate::objects::Object;
@@ -15,6 +15,7 @@ use elfin_abi::gc;
 use elfin_abi::trap::{Messages, TrapCode};
 use object::{SymbolKind, SymbolScope};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 impl Emitter<'_> {
     /// The collector's record and everything it leads to.
@@ -25,7 +26,8 @@ impl Emitter<'_> {
         };
         let (types, references) = self.objects();
         let (words, lists) = self.roots();
-        let (chunks, safepoints, frames) = safepoints(functions, text);
+        let (chunks, safepoints, frames) =
+            safepoints(functions, text).ok_or_else(|| self.too_far())?;
 
         let mut record = Record::default();
         for word in [
@@ -52,6 +54,13 @@ impl Emitter<'_> {
         let symbol = self.local("elfin_gc", self.rodata, at);
         self.symbols.insert(Symbol::Gc, symbol);
         Ok(())
+    }
+
+    fn too_far(&self) -> Error {
+        Error::LimitExceeded {
+            message: "a function keeps references 128 MiB below its frame pointer".into(),
+            place: self.env.program.main().module.place(),
+        }
     }
 
     /// What objects of each type look like, and where structs have references.
@@ -137,8 +146,8 @@ impl Emitter<'_> {
 }
 
 /// Safepoints by chunk, and the lists of words that they refer to: equal lists are one, and that without entries is
-/// the first.
-fn safepoints(functions: &[CompiledFunction], text: &Text) -> (Record, Record, Record) {
+/// the first. `None` if a word is too far from its frame pointer.
+fn safepoints(functions: &[CompiledFunction], text: &Text) -> Option<(Record, Record, Record)> {
     let (mut chunks, mut points, mut frames) =
         (Record::default(), Record::default(), Record::default());
     let mut known: HashMap<&[u32], u32> = HashMap::from([(&[][..], 0)]);
@@ -148,14 +157,18 @@ fn safepoints(functions: &[CompiledFunction], text: &Text) -> (Record, Record, R
         for i in chunk.functions.clone() {
             let start = text.places[i].1 as u32;
             for (offset, words) in &functions[i].safepoints {
-                let frame = *known.entry(words).or_insert_with(|| {
-                    let at = frames.bytes.len() as u32 / 4;
-                    frames.half(words.len() as u32);
-                    for word in words {
-                        frames.half(*word);
+                let frame = match known.entry(words) {
+                    Entry::Occupied(frame) => *frame.get(),
+                    Entry::Vacant(frame) => {
+                        let at = frames.bytes.len() as u32 / 4;
+                        let runs = runs(words)?;
+                        frames.half(runs.len() as u32);
+                        for run in runs {
+                            frames.half(run.0);
+                        }
+                        *frame.insert(at)
                     }
-                    at
-                });
+                };
                 points.half(start + offset);
                 points.half(frame);
             }
@@ -163,7 +176,24 @@ fn safepoints(functions: &[CompiledFunction], text: &Text) -> (Record, Record, R
         chunks.half(first);
         chunks.half(points.bytes.len() as u32 / 8 - first);
     }
-    (chunks, points, frames)
+    Some((chunks, points, frames))
+}
+
+/// Distances from the frame pointer, most of them 8 less than the one before, as the collector reads them; `None` if
+/// one is too large.
+fn runs(distances: &[u32]) -> Option<Vec<gc::Run>> {
+    let mut runs: Vec<gc::Run> = Vec::new();
+    for distance in distances {
+        let longer = runs.last().and_then(|last| {
+            let next = last.distance().checked_sub(8 * last.words())?;
+            (next == *distance).then(|| gc::Run::new(last.distance(), last.words() + 1))?
+        });
+        match (longer, runs.last_mut()) {
+            (Some(run), Some(last)) => *last = run,
+            _ => runs.push(gc::Run::new(*distance, 1)?),
+        }
+    }
+    Some(runs)
 }
 
 // The records above are written field by field; their readers are `repr(C)` structs.
@@ -171,3 +201,25 @@ const _: () = {
     assert!(gc::Type::SIZE == 12 && gc::Heap::SIZE == 16 && gc::Program::SIZE == 15 * 8);
     assert!(size_of::<gc::ChunkFrames>() == 8 && size_of::<gc::Safepoint>() == 8);
 };
+
+#[cfg(test)]
+mod tests {
+    use super::runs;
+
+    fn pairs(distances: &[u32]) -> Option<Vec<(u32, u32)>> {
+        let runs = runs(distances)?;
+        Some(runs.iter().map(|r| (r.distance(), r.words())).collect())
+    }
+
+    #[test]
+    fn neighbours_are_one_run() {
+        assert_eq!(pairs(&[]), Some(vec![]));
+        assert_eq!(pairs(&[40, 32, 16, 8]), Some(vec![(40, 2), (16, 2)]));
+        assert_eq!(pairs(&[8, 16, 24]), Some(vec![(8, 1), (16, 1), (24, 1)]));
+        // Down to the frame pointer itself, and as far as a run goes.
+        let long: Vec<u32> = (0..300).rev().map(|word| word * 8).collect();
+        assert_eq!(pairs(&long), Some(vec![(2392, 256), (344, 44)]));
+        assert_eq!(pairs(&[1 << 27]), None);
+        assert_eq!(pairs(&[12]), None);
+    }
+}

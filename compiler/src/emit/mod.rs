@@ -6,6 +6,7 @@
 //! `heap` what the collector reads, `unwind` what is read when exceptions are thrown.
 
 mod heap;
+mod readable;
 mod records;
 mod state;
 mod threads;

@@ -2,7 +2,7 @@
 //!
 //! In: the layout, where code was put, its traps. Out: read-only data, and sections of mapped images.
 
-use super::{Emitter, Image, Record, Text};
+use super::{Emitter, Image, Record, Text, readable};
 use crate::Placement;
 use crate::codegen::{CompiledFunction, function_name};
 use crate::error::Result;
@@ -135,7 +135,7 @@ impl Emitter<'_> {
                     ),
                     _ => (FuncRecord::GLUE, None),
                 };
-                let name = name.unwrap_or_default();
+                let name = name.map(readable::readable).unwrap_or_default();
                 records.half(offset);
                 records.half(names.len() as u32);
                 records.half(

@@ -194,9 +194,47 @@ pub struct ChunkFrames {
 pub struct Safepoint {
     /// Offset of the return address in its chunk.
     pub offset: u32,
-    /// Where its list begins in [`Program::frames`]: a number, and as many distances of words with
-    /// references from the frame pointer, downwards, in bytes.
+    /// Where its list begins in [`Program::frames`]: a number, and as many [`Run`]s.
     pub frame: u32,
+}
+
+/// Words with references that lie side by side in a frame. An expression that has made a thousand objects keeps a
+/// thousand words next to each other, and has a list at each of its calls.
+///
+/// ```text
+/// 31                                  8 7             0
+/// | distance from the frame pointer / 8 | words minus 1 |
+/// ```
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run(pub u32);
+
+impl Run {
+    /// Most words of one.
+    pub const LONGEST: u32 = 1 << 8;
+
+    /// The run of `words` whose lowest is `distance` bytes below the frame pointer; `None` if that can't be said.
+    #[must_use]
+    pub const fn new(distance: u32, words: u32) -> Option<Self> {
+        let granules = distance / 8;
+        if !distance.is_multiple_of(8) || granules >= 1 << 24 || words == 0 || words > Self::LONGEST
+        {
+            return None;
+        }
+        Some(Self(granules << 8 | (words - 1)))
+    }
+
+    /// How far below the frame pointer its lowest word is, in bytes.
+    #[must_use]
+    pub const fn distance(self) -> u32 {
+        (self.0 >> 8) * 8
+    }
+
+    /// How many words it has; the others are above the lowest.
+    #[must_use]
+    pub const fn words(self) -> u32 {
+        (self.0 & 0xff) + 1
+    }
 }
 
 /// Bytes of an array of `length` elements of `1 << log2` bytes, header included.
@@ -243,5 +281,16 @@ mod tests {
             limit: 64,
         };
         assert_eq!((beyond.room(0), beyond.room(8)), (None, None));
+    }
+
+    #[test]
+    fn runs_up_to_their_limits() {
+        for (distance, words) in [(8, 1), (4096, 256), ((1 << 27) - 8, 7)] {
+            let run = Run::new(distance, words).expect("a run");
+            assert_eq!((run.distance(), run.words()), (distance, words));
+        }
+        for (distance, words) in [(12, 1), (8, 0), (4096, 257), (1 << 27, 1)] {
+            assert_eq!(Run::new(distance, words), None);
+        }
     }
 }

@@ -6,7 +6,7 @@
 #![allow(unsafe_code, reason = "reads frames and the program's records")]
 
 use super::collect::Collector;
-use elfin_abi::gc::{ChunkFrames, Program, Safepoint};
+use elfin_abi::gc::{ChunkFrames, Program, Run, Safepoint};
 use elfin_abi::program::{ProgramHeader, TextChunk};
 
 /// Visits every root. Returns how many bytes of the stack were looked through.
@@ -55,8 +55,11 @@ pub(super) unsafe fn frames(
             let list = (program.frames as *const u32).add(frame as usize);
             let mut left = *list as usize;
             while left != 0 {
-                let word = fp - u64::from(*list.add(left));
-                collector.visit(word as *mut u64);
+                let run = Run(*list.add(left));
+                let lowest = (fp - u64::from(run.distance())) as *mut u64;
+                for word in 0..run.words() as usize {
+                    collector.visit(lowest.add(word));
+                }
                 left -= 1;
             }
             return_address = *((fp + 8) as *const u64);

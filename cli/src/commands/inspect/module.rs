@@ -228,13 +228,14 @@ fn needs(described: &Described, verdict: Option<&Error>) -> Vec<String> {
                 .iter()
                 .filter(|import| !import.provided && import.module == module)
         };
-        let name = Printable(module);
+        let name = Printable(module).to_string();
+        let from = if name.is_empty() { r#""""# } else { &name };
         needs.push(if host::HOST_FUNCTIONS.iter().any(|function| function.module == module) {
             "host functions that elfin does not have; or --unknown-imports trap".to_owned()
         } else if of_it().all(|import| import.ty.kind == "func") {
-            format!("a module for the imports from {name}: --link {name}=FILE, or --unknown-imports trap")
+            format!("a module for the imports from {from}: --link {name}=FILE, or --unknown-imports trap")
         } else {
-            format!("a module for the imports from {name}: --link {name}=FILE")
+            format!("a module for the imports from {from}: --link {name}=FILE")
         });
     }
     let exports = |name: &str| described.exports.iter().any(|export| export.name == name);
