@@ -13,6 +13,7 @@ pub mod error;
 pub mod fold;
 pub mod isa;
 pub mod layout;
+pub mod legacy_text;
 pub mod link;
 pub mod module;
 pub mod objects;
