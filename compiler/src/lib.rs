@@ -22,6 +22,7 @@ pub mod options;
 pub mod parse;
 pub mod parts;
 pub mod program;
+pub mod proposals;
 pub mod symbol;
 pub mod translate;
 pub mod unwind;

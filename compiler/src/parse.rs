@@ -11,6 +11,7 @@ use crate::module::{
     Body, ConstExpr, ConstOperator, Data, Element, Export, Global, Import, Item, Module,
     SegmentMode, Summary, Table,
 };
+use crate::proposals;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use wasmparser::{
@@ -86,6 +87,16 @@ pub fn to_binary<'a>(name: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
 /// # Errors
 /// [`Error::Invalid`], [`Error::Unsupported`], [`Error::LimitExceeded`].
 pub fn parse<'a>(name: &str, bytes: &'a [u8]) -> Result<Module<'a>> {
+    read(name, bytes).map_err(|error| match error {
+        Error::Invalid { message, place } => match proposals::needed(bytes, features(), &message) {
+            Some(feature) => Error::Unsupported { feature, place },
+            None => Error::Invalid { message, place },
+        },
+        other => other,
+    })
+}
+
+fn read<'a>(name: &str, bytes: &'a [u8]) -> Result<Module<'a>> {
     let mut reader = Reader {
         module: empty_module(name),
     };

@@ -85,7 +85,9 @@ impl Linker<'_, '_> {
             if entry.initialize.is_empty() && main.module.start.is_none() {
                 // An export of that name with parameters or results is no program's beginning.
                 let missing = match exported(main, "_start") {
-                    Some((_, Callee::Host(_))) => "the export `_start` is an imported function".to_owned(),
+                    Some((_, Callee::Host(_))) => {
+                        "the export `_start` is an imported function".to_owned()
+                    }
                     Some((index, _)) => format!(
                         "the export `_start` has type {}",
                         describe(main.module.function_type(index))
