@@ -6,10 +6,12 @@
 //! feature and not called invalid. Bodies are read once, in parallel: validated and summarised.
 
 use crate::error::{Error, Place, Result};
+use crate::legacy_text;
 use crate::module::{
     Body, ConstExpr, ConstOperator, Data, Element, Export, Global, Import, Item, Module,
     OPAQUE_SECTION, SegmentMode, Summary, Table,
 };
+use crate::proposals;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use wasmparser::{
@@ -65,12 +67,17 @@ pub fn to_binary<'a>(name: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     let Some(text) = text else {
         return Err(invalid("neither a binary module (magic \\0asm) nor text"));
     };
-    let binary = wat::parse_str(text).map_err(|mut error| {
-        error.set_path(name);
-        Error::Text {
-            message: error.to_string(),
-            module: name.to_owned(),
-        }
+    let binary = wat::parse_str(text).or_else(|mut error| {
+        // The reader does not know the legacy exceptions' folded form. What else is wrong is told of the
+        // text as it is.
+        let flat = legacy_text::unfold(text).and_then(|flat| wat::parse_str(flat).ok());
+        flat.ok_or_else(|| {
+            error.set_path(name);
+            Error::Text {
+                message: error.to_string(),
+                module: name.to_owned(),
+            }
+        })
     })?;
     Ok(Cow::Owned(binary))
 }
@@ -80,6 +87,16 @@ pub fn to_binary<'a>(name: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
 /// # Errors
 /// [`Error::Invalid`], [`Error::Unsupported`], [`Error::LimitExceeded`].
 pub fn parse<'a>(name: &str, bytes: &'a [u8]) -> Result<Module<'a>> {
+    read(name, bytes).map_err(|error| match error {
+        Error::Invalid { message, place } => match proposals::needed(bytes, features(), &message) {
+            Some(feature) => Error::Unsupported { feature, place },
+            None => Error::Invalid { message, place },
+        },
+        other => other,
+    })
+}
+
+fn read<'a>(name: &str, bytes: &'a [u8]) -> Result<Module<'a>> {
     let mut reader = Reader {
         module: empty_module(name),
     };

@@ -179,6 +179,14 @@ pub fn extern_word(number: u32) -> u64 {
 /// # Errors
 /// The reader's own account of what it can't read.
 pub fn parse(text: &str) -> Result<Vec<Directive>, String> {
+    read(text).or_else(|error| {
+        // The reader does not know the legacy exceptions' folded form; lines stay the same in the other.
+        let flat = elfin_compiler::legacy_text::unfold(text);
+        flat.and_then(|flat| read(&flat).ok()).ok_or(error)
+    })
+}
+
+fn read(text: &str) -> Result<Vec<Directive>, String> {
     let mut lexer = wast::lexer::Lexer::new(text);
     lexer.allow_confusing_unicode(true);
     let buffer = ParseBuffer::new_with_lexer(lexer).map_err(|e| e.to_string())?;

@@ -399,3 +399,20 @@ fn a_long_chain_of_types() {
     module.section(&types);
     refused(&module.finish(), &["there is nothing to run"]);
 }
+
+#[test]
+fn a_start_that_is_no_beginning_is_not_called_missing() {
+    for (text, message) in [
+        (
+            "(module (func (export \"_start\") (result i32) i32.const 1))",
+            "the export `_start` has type () -> (i32), no start function",
+        ),
+        (
+            "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i32))) (export \"_start\" (func 0)))",
+            "the export `_start` is an imported function",
+        ),
+        ("(module)", "no export `_start`"),
+    ] {
+        refused(text.as_bytes(), &["there is nothing to run", message]);
+    }
+}

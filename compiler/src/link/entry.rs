@@ -83,8 +83,19 @@ impl Linker<'_, '_> {
         } else {
             entry.initialize.extend(lifecycle(main, "_initialize"));
             if entry.initialize.is_empty() && main.module.start.is_none() {
+                // An export of that name with parameters or results is no program's beginning.
+                let missing = match exported(main, "_start") {
+                    Some((_, Callee::Host(_))) => {
+                        "the export `_start` is an imported function".to_owned()
+                    }
+                    Some((index, _)) => format!(
+                        "the export `_start` has type {}",
+                        describe(main.module.function_type(index))
+                    ),
+                    None => "no export `_start`".to_owned(),
+                };
                 return Err(error(format!(
-                    "there is nothing to run: no export `_start`, no start function; build with --invoke NAME ({})",
+                    "there is nothing to run: {missing}, no start function; build with --invoke NAME ({})",
                     choices()
                 )));
             }
