@@ -7,5 +7,8 @@ pub mod machine;
 
 mod flags;
 mod frame;
+mod live;
 mod relax;
+mod rotate;
+mod tails;
 mod traps;
