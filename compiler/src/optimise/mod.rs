@@ -9,6 +9,7 @@ mod flags;
 mod frame;
 mod live;
 mod relax;
+mod repeat;
 mod rotate;
 mod tails;
 mod traps;

@@ -105,12 +105,13 @@ fn tail(pieces: &[Piece], branch: usize) -> Option<Tail> {
 }
 
 /// What is known of a function in which there is a tail.
-struct Context {
+pub(super) struct Context {
     /// Offsets that something leads to, ascending.
-    targets: Vec<u32>,
+    pub(super) targets: Vec<u32>,
     /// Offsets of relocations and traps, ascending: what is there stays there.
     fixed: Vec<u32>,
-    live: Liveness,
+    /// What instructions do.
+    pub(super) live: Liveness,
 }
 
 impl Context {
@@ -127,7 +128,7 @@ impl Context {
     }
 
     /// Whether something leads to one of these pieces.
-    fn is_entered(&self, pieces: &[Piece]) -> bool {
+    pub(super) fn is_entered(&self, pieces: &[Piece]) -> bool {
         let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else {
             return false;
         };
@@ -136,7 +137,7 @@ impl Context {
     }
 
     /// Whether a relocation or trap is at this piece.
-    fn is_fixed(&self, pieces: &[Piece], at: usize) -> bool {
+    pub(super) fn is_fixed(&self, pieces: &[Piece], at: usize) -> bool {
         let end = pieces.get(at + 1).map_or(u32::MAX, |p| p.old);
         let next = self.fixed.partition_point(|f| *f < pieces[at].old);
         self.fixed.get(next).is_some_and(|f| *f < end)
@@ -186,6 +187,9 @@ impl Context {
                 long: false,
             }
         };
+        if tail.is_near() {
+            self.drop_repeated(pieces, start, tail.exit);
+        }
         Some(())
     }
 
