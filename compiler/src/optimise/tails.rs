@@ -435,7 +435,7 @@ mod tests {
             addend: 0,
         };
         let mut f = tail(&CMP, &constant, &exit);
-        f.relocations.push(relocation.clone());
+        f.relocations.push(relocation);
         left_alone(f, "constant");
         // A comparison with one keeps its place; the moves go behind it.
         let compare = [0x81, 0xf9, 0, 0, 0, 0]; // cmp ecx, imm32
