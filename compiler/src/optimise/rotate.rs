@@ -81,6 +81,11 @@ fn find(pieces: &[Piece], jump: usize, turned: &Turned) -> Option<(usize, usize)
     if head == 0 || pieces[head].old != start || turned.has(head) {
         return None;
     }
+    // What takes a table's address knows it by its old offset.
+    let is_data = |p: &Piece| matches!(p.kind, Kind::Table(_) | Kind::Pool);
+    if pieces[head..jump].iter().any(is_data) {
+        return None;
+    }
     // What is left out stands between the jump and what is executed next.
     let behind = &pieces[jump + 1..];
     let next = behind.iter().position(|p| !p.is_left_out())?;
@@ -88,20 +93,17 @@ fn find(pieces: &[Piece], jump: usize, turned: &Turned) -> Option<(usize, usize)
     // Where an inner loop goes back to: it must stay in one piece.
     let mut inner = u32::MAX;
     for at in (head..jump).rev() {
-        match &pieces[at].kind {
-            Kind::Branch {
-                condition, target, ..
-            } => {
-                let is_exit = condition.is_some() && exits.contains(target);
-                if is_exit && at + 1 < jump && inner > pieces[at].old && !turned.has(at) {
-                    return Some((head, at));
-                }
-                if *target > start {
-                    inner = inner.min(*target);
-                }
+        if let Kind::Branch {
+            condition, target, ..
+        } = &pieces[at].kind
+        {
+            let is_exit = condition.is_some() && exits.contains(target);
+            if is_exit && at + 1 < jump && inner > pieces[at].old && !turned.has(at) {
+                return Some((head, at));
             }
-            Kind::Instruction(_) => {}
-            Kind::Table(_) | Kind::Pool => return None,
+            if *target > start {
+                inner = inner.min(*target);
+            }
         }
     }
     None
@@ -338,6 +340,22 @@ mod tests {
         let mut f = loops(&[], &STORE);
         optimise(&mut f, &[0]);
         assert_eq!(f.code[..2], CMP);
+    }
+
+    #[test]
+    fn a_loop_with_a_jump_table_is_left_alone() {
+        // nop; head: lea rax, [rip + 2]; jmp rax; the table at 10: to 14; then cmp; je exit; store; jmp head; exit: ret
+        let mut code = vec![0x90, 0x48, 0x8d, 0x05, 2, 0, 0, 0, 0xff, 0xe0];
+        code.extend(4_i32.to_le_bytes());
+        code.extend(CMP);
+        code.extend(to(&[0x0f, 0x84], 2 + 5));
+        code.extend(STORE);
+        code.extend(to(&[0xe9], 28_usize.wrapping_neg()));
+        code.extend(RET);
+        let mut f = function(&code);
+        optimise(&mut f, &[0, 14]);
+        let expected = [&code[..14], &CMP, &[0x74, 4], &STORE, &[0xeb, 0xeb], &RET];
+        assert_eq!(f.code, expected.concat());
     }
 
     #[test]
