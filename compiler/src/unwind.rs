@@ -111,5 +111,6 @@ impl Unwind {
                 *pad = moved(*pad);
             }
         }
+        self.sites.sort_by_key(|site| site.returns_to);
     }
 }

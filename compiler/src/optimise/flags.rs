@@ -3,19 +3,11 @@
 //! In: the pieces of a function. Out: the same, without `test r, r` directly behind an `and`, `or` or `xor` of the
 //! same width into `r`: both clear CF and OF and set SF, ZF and PF from the value (Intel SDM volume 2).
 
-use super::machine::{Kind, Piece};
+use super::machine::{Kind, Piece, targets};
 
 /// Leaves such tests out. `entries` are offsets that are reached in other ways than by branches.
 pub(super) fn drop_tests(pieces: &mut [Piece], entries: &[u32]) {
-    let mut targets: Vec<u32> = entries.to_vec();
-    for piece in pieces.iter() {
-        match &piece.kind {
-            Kind::Branch { target, .. } => targets.push(*target),
-            Kind::Table(table) => targets.extend(table),
-            Kind::Instruction(_) | Kind::Pool => {}
-        }
-    }
-    targets.sort_unstable();
+    let targets = targets(pieces, entries);
     for i in 1..pieces.len() {
         let [before, piece] = &mut pieces[i - 1..=i] else {
             continue;

@@ -8,7 +8,7 @@
 //! data: jump tables (found by the `lea` that takes their address) and the constant pool at the end. Where anything
 //! does not fit this picture, the function stays as it was.
 
-use super::{flags, frame, relax, traps};
+use super::{flags, frame, relax, rotate, tails, traps};
 use crate::codegen::CompiledFunction;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic};
 
@@ -84,6 +84,21 @@ impl Encoded {
         self.len = bytes.len() as u8;
     }
 
+    /// An instruction that is left out.
+    pub(super) const fn nothing() -> Self {
+        Self {
+            bytes: [0; MAX_INSTRUCTION],
+            len: 0,
+            relative: None,
+            role: frame::Role::Other,
+        }
+    }
+
+    /// It has an operand relative to itself: in the constant pool, or a jump table's address.
+    pub(super) const fn is_relative(&self) -> bool {
+        self.relative.is_some()
+    }
+
     /// Replaces a 32-bit immediate at the end by its low byte.
     pub(super) fn narrow(&mut self, opcode_at: usize, opcode: u8) {
         self.bytes[opcode_at] = opcode;
@@ -106,6 +121,16 @@ impl Piece {
         }
     }
 
+    /// Its size in the old code.
+    pub(super) const fn old_len(&self) -> u32 {
+        self.old_len
+    }
+
+    /// It is an instruction that is left out.
+    pub(super) fn is_left_out(&self) -> bool {
+        matches!(&self.kind, Kind::Instruction(encoded) if encoded.len == 0)
+    }
+
     /// Code does not go on behind it.
     pub(super) fn ends(&self) -> bool {
         match &self.kind {
@@ -116,6 +141,20 @@ impl Piece {
             Kind::Table(_) | Kind::Pool => true,
         }
     }
+}
+
+/// Old offsets that something leads to, ascending: those of branches and tables, and `entries`.
+pub(super) fn targets(pieces: &[Piece], entries: &[u32]) -> Vec<u32> {
+    let mut targets: Vec<u32> = entries.to_vec();
+    for piece in pieces {
+        match &piece.kind {
+            Kind::Branch { target, .. } => targets.push(*target),
+            Kind::Table(table) => targets.extend(table),
+            Kind::Instruction(_) | Kind::Pool => {}
+        }
+    }
+    targets.sort_unstable();
+    targets
 }
 
 /// Runs all passes over a function. `blocks` are the offsets at which basic blocks begin.
@@ -137,6 +176,8 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
     let frameless = frame::shrink(&mut pieces);
     flags::drop_tests(&mut pieces, &entries);
     relax::narrow(&mut pieces, &function.relocations);
+    tails::join(&mut pieces, &entries, function);
+    let turned = rotate::rotate(&mut pieces, &entries);
     let guarded = relax::guard_loops(&mut pieces);
     let Some(places) = place(&mut pieces) else {
         return;
@@ -145,10 +186,11 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
         return;
     };
     let moved = |offset: u32| {
+        let offset = turned.new_offset(offset);
         let i = pieces.partition_point(|p| p.old <= offset) - 1;
         places[i] + (offset - pieces[i].old)
     };
-    let moved_return = |offset: u32| return_address(&pieces, &places, offset);
+    let moved_return = |offset: u32| return_address(&pieces, &places, turned.new_return(offset));
     for relocation in &mut function.relocations {
         relocation.offset = moved(relocation.offset);
     }
@@ -163,6 +205,11 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
     }
     for (offset, _) in &mut function.safepoints {
         *offset = moved_return(*offset);
+    }
+    if !turned.is_empty() {
+        function.relocations.sort_by_key(|r| r.offset);
+        function.traps.sort_by_key(|(offset, _)| *offset);
+        function.safepoints.sort_by_key(|(offset, _)| *offset);
     }
     function.code = code;
     function.frameless = frameless;
@@ -187,7 +234,7 @@ fn return_address(pieces: &[Piece], places: &[u32], old: u32) -> u32 {
 }
 
 /// Code → pieces in the order of their offsets, or `None` when something is not understood.
-fn take_apart(function: &CompiledFunction, blocks: &[u32]) -> Option<Vec<Piece>> {
+pub(super) fn take_apart(function: &CompiledFunction, blocks: &[u32]) -> Option<Vec<Piece>> {
     let code = &function.code;
     let len = u32::try_from(code.len()).ok()?;
     let mut decoded = vec![false; code.len()];

@@ -7,5 +7,9 @@ pub mod machine;
 
 mod flags;
 mod frame;
+mod live;
 mod relax;
+mod repeat;
+mod rotate;
+mod tails;
 mod traps;
