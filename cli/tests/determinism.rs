@@ -62,6 +62,8 @@ fn guests() {
         "add.wat",
         "main.wat",
         "missing.wat",
+        "opaque.wat",
+        "opaque-host.wat",
         "overload.wat",
         "overload-a.wat",
         "overload-b.wat",
