@@ -191,7 +191,7 @@ mod tests {
     use super::*;
     use crate::memory::LARGEST_PAGE;
     use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-    use elfin_abi::gc::{ChunkFrames, I31, OPAQUE, Safepoint, host_value};
+    use elfin_abi::gc::{ChunkFrames, I31, OPAQUE, Run, Safepoint, host_value};
     use elfin_abi::program::TextChunk;
     use rustix::mm::{MapFlags, ProtFlags};
 
@@ -281,6 +281,8 @@ mod tests {
             offset: 0x100,
             frame: 1,
         };
+        // With the word between them, which is null.
+        let frames = [0, 1, Run::new(32, 3).expect("a run").0];
         let program = Program {
             heap: 0,
             base: BASE,
@@ -296,7 +298,7 @@ mod tests {
             list_count: 1,
             chunks: core::ptr::from_ref(CHUNK) as u64,
             safepoints: core::ptr::from_ref(SAFEPOINT) as u64,
-            frames: [0_u32, 2, 16, 32].as_ptr() as u64,
+            frames: frames.as_ptr() as u64,
         };
         let space = Space::new(&program);
         // SAFETY: the range is this test's own.
