@@ -55,7 +55,7 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
 
-    /// Rounds of pairs (execute, calls, files and threads 9, compile 7, exceptions 5, memory 3, startup 1000).
+    /// Rounds of pairs (threads 31, execute, calls and files 9, compile 7, exceptions 5, memory 3, startup 1000).
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
 
