@@ -146,9 +146,10 @@ pub unsafe fn allocate(
     // room, there may be some soon.
     let mut waits = 0;
     loop {
+        let was_alone = window.is_alone(heap);
         // SAFETY: by contract.
         let room = unsafe { collect(window, heap, place, bytes) };
-        if room != 0 || !window.wait(heap, &mut waits) {
+        if room != 0 || !window.wait(heap, was_alone, &mut waits) {
             return room;
         }
     }
@@ -328,18 +329,24 @@ impl Window<'_> {
         [account.held, account.regions.count(), account.heaps]
     }
 
+    /// Whether no other thread has a heap.
+    #[inline(always)]
+    fn is_alone(&self, heap: &ThreadHeap) -> bool {
+        self.taken()[2] <= u64::from(heap.region != 0)
+    }
+
     /// Waits until other threads have given something back, or until it waited [`WAITS`] times, which `waits` counts.
-    /// Whether it is worth while to look again.
+    /// Whether it is worth while to look for room again; `was_alone` before it was looked for.
     #[cfg_attr(
         feature = "freestanding",
         unsafe(link_section = ".text.elfin_thread_gc")
     )]
-    fn wait(&self, heap: &ThreadHeap, waits: &mut u32) -> bool {
-        let own = u64::from(heap.region != 0);
-        let before = self.taken();
-        if before[2] <= own {
-            return false;
+    fn wait(&self, heap: &ThreadHeap, was_alone: bool, waits: &mut u32) -> bool {
+        if self.is_alone(heap) {
+            // The last of the others may have ended meanwhile.
+            return !was_alone;
         }
+        let before = self.taken();
         while *waits < WAITS {
             sleep(1 << *waits);
             *waits += 1;

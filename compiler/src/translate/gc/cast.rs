@@ -289,12 +289,12 @@ fn range(first: u32, end: u32, tagged: bool) -> Test {
 /// What is known of a reference from outside, as it is known inside.
 pub(super) fn internal(ty: RefType) -> RefType {
     if ty.is_extern_ref() {
-        let any = RefType::ANYREF;
-        return if ty.is_nullable() {
-            any
-        } else {
-            any.as_non_null()
-        };
+        return with_null_if(ty.is_nullable(), RefType::ANYREF);
     }
     ty
+}
+
+/// A type that has null, or the same without it.
+pub(super) fn with_null_if(is_nullable: bool, ty: RefType) -> RefType {
+    if is_nullable { ty } else { ty.as_non_null() }
 }

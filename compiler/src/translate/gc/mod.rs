@@ -7,7 +7,8 @@
 //! next call, and never kept. In a program that makes no objects nothing is declared.
 //!
 //! Rooms: `allocate` makes room, `structure` and `array` work on fields and elements, `cast` tells types apart,
-//! `opaque` converts references from and to outside, `constant` evaluates constant expressions that make objects, `roots` counts what the collector is told of.
+//! `opaque` converts references from and to outside, `constant` evaluates constant expressions that make objects,
+//! `roots` counts what the collector is told of.
 
 mod allocate;
 mod array;

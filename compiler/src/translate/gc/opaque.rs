@@ -6,7 +6,7 @@
 //! and what has a tag already stay as they are.
 
 use super::super::Translator;
-use super::cast::internal;
+use super::cast::{internal, with_null_if};
 use crate::canonical;
 use crate::module::{RefType, ValType};
 use cranelift_codegen::ir::InstBuilder;
@@ -40,11 +40,7 @@ impl Translator<'_, '_> {
         if known.is_nullable() {
             result = self.builder.ins().select(reference, result, reference);
         }
-        let ty = if known.is_nullable() {
-            RefType::EXTERNREF
-        } else {
-            RefType::EXTERN
-        };
+        let ty = with_null_if(known.is_nullable(), RefType::EXTERNREF);
         self.note(result, ValType::Ref(ty));
         self.push(result);
     }
@@ -66,11 +62,7 @@ impl Translator<'_, '_> {
             .band_imm_u(plain, OPAQUE_MASK.cast_signed());
         let is_opaque = self.builder.ins().icmp_imm_u(IntCC::Equal, rest, 0);
         let result = self.builder.ins().select(is_opaque, plain, reference);
-        let ty = if known.is_nullable() {
-            RefType::ANYREF
-        } else {
-            RefType::ANY
-        };
+        let ty = with_null_if(known.is_nullable(), RefType::ANYREF);
         self.note(result, ValType::Ref(ty));
         self.push(result);
     }
