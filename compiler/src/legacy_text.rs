@@ -33,12 +33,18 @@ pub fn unfold(text: &str) -> Option<String> {
     let forms = Forms { text, lists };
     let flat = forms.flat();
     let mut edits = Vec::new();
+    // What is moved stood in the text, once; `end` takes the place of two parentheses and a word.
+    let mut left = 2 * text.len();
     for (number, list) in forms.lists.iter().enumerate() {
         if flat[number] {
+            let first = edits.len();
             match forms.head(list) {
                 "try" => forms.flatten_try(list, &mut edits)?,
-                "if" => forms.flatten_if(list, &mut edits),
+                "if" => forms.flatten_if(list, &mut edits)?,
                 _ => forms.flatten_plain(list, &mut edits),
+            }
+            for (_, replacement) in &edits[first..] {
+                left = left.checked_sub(replacement.len())?;
             }
         }
     }
@@ -49,7 +55,8 @@ pub fn unfold(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() + edits.len() * 8);
     let mut done = 0;
     for (range, replacement) in edits {
-        out.push_str(&text[done..range.start]);
+        // A list to be flattened stands among what is to be moved: no instruction has such immediates.
+        out.push_str(text.get(done..range.start)?);
         // What is next to a parenthesis needs no space; what takes its place does.
         out.push(' ');
         out.push_str(&replacement);
@@ -252,13 +259,16 @@ impl Forms<'_> {
     }
 
     /// `(if L T C… (then A) (else B))` → `C… if L T A else B end`.
-    fn flatten_if(&self, list: &List, edits: &mut Edits) {
-        let (words, behind) = self.immediates(list);
+    fn flatten_if(&self, list: &List, edits: &mut Edits) -> Option<()> {
+        let (mut words, behind) = self.immediates(list);
         edits.push((list.open..behind, String::new()));
         for (_, clause) in self.inner(list) {
             match self.head(clause) {
+                // One only: the words are not copied for more.
+                "then" if words.is_empty() => return None,
                 "then" => {
-                    edits.push((clause.open..self.behind_head(clause), words.clone()));
+                    let words = std::mem::take(&mut words);
+                    edits.push((clause.open..self.behind_head(clause), words));
                     edits.push((clause.close..clause.close + 1, String::new()));
                 }
                 "else" => self.open_up(clause, true, "", edits),
@@ -266,6 +276,7 @@ impl Forms<'_> {
             }
         }
         edits.push((list.close..list.close + 1, "end".to_owned()));
+        Some(())
     }
 
     /// `(op I… A…)` → `A… op I…`.
@@ -376,5 +387,22 @@ mod tests {
         let text = "(func\n (try\n  (do\n   (\n i32.add\n (try (result i32) (do i32.const 1)) (i32.const 2)) drop)\n  (catch_all)\n )\n)\n";
         let flat = unfold(text).unwrap();
         assert_eq!(flat.lines().count(), text.lines().count());
+    }
+
+    /// What no instruction looks like is left to the reader, in bounded time and memory.
+    #[test]
+    fn what_is_moved_is_moved_once() {
+        const MANY: usize = 20_000;
+        let types = "i32 ".repeat(MANY);
+        let thens = "(then)".repeat(MANY);
+        let nested = "(foo (ref ".repeat(MANY);
+        let operands = ") (try (do)))".repeat(MANY);
+        for text in [
+            "(i32.add (ref (i32.add (try (do)) (ref x))) (try (do)))".to_owned(),
+            format!("(if (result {types}) (try (do)) {thens})"),
+            format!("{nested}{operands}"),
+        ] {
+            assert_eq!(unfold(&text), None, "{}", &text[..60.min(text.len())]);
+        }
     }
 }
