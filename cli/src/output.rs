@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use tempfile::TempPath;
 
 use crate::plan::{BuildPlan, Destination, Input};
 use crate::report::{Failure, Result};
@@ -112,7 +112,10 @@ pub(crate) fn write_all(artifacts: &[Artifact]) -> Result<()> {
 }
 
 /// Writes an artifact under a temporary name beside its final one. Dropping the result removes it.
-pub(crate) fn write_temporary(artifact: &Artifact) -> io::Result<NamedTempFile<File>> {
+///
+/// The file is closed before anybody knows its final name: the kernel does not run a file that is open
+/// for writing (`ETXTBSY`), and another process may run it as soon as it has that name.
+pub(crate) fn write_temporary(artifact: &Artifact) -> io::Result<TempPath> {
     let directory = match artifact.path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -129,7 +132,7 @@ pub(crate) fn write_temporary(artifact: &Artifact) -> io::Result<NamedTempFile<F
         .make_in(directory, create)?;
     // Past the wrapper, which would put the temporary name into the error.
     file.as_file_mut().write_all(&artifact.bytes)?;
-    Ok(file)
+    Ok(file.into_temp_path())
 }
 
 fn is_special(path: &Path) -> bool {
@@ -158,4 +161,28 @@ pub(crate) fn write_stdout(bytes: &[u8]) -> Result<()> {
 fn cannot_write(path: &Path, error: io::Error) -> Failure {
     let name = path.display().to_string();
     Failure::new(format!("cannot write {}", elfin_compiler::Printable(&name))).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_renamed_is_not_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let artifact = Artifact {
+            path: directory.path().join("program"),
+            mode: 0o700,
+            bytes: b"#!/bin/sh\n".to_vec(),
+        };
+        let temporary = write_temporary(&artifact).unwrap();
+        let written = fs::canonicalize(&temporary).unwrap();
+        let open = fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok());
+        assert_eq!(open.filter(|file| *file == written).count(), 0);
+        temporary.persist(&artifact.path).unwrap();
+        assert_eq!(fs::read(&artifact.path).unwrap(), artifact.bytes);
+    }
 }
