@@ -15,6 +15,17 @@ pub struct Place {
     pub offset: Option<u64>,
 }
 
+impl Place {
+    /// The place at `offset`, the bytes from the start of the binary module.
+    #[must_use]
+    pub fn at(self, offset: u64) -> Self {
+        Self {
+            offset: Some(offset),
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "in {}", Printable(&self.module))?;

@@ -7,7 +7,7 @@ use crate::error::Place;
 pub use wasmparser::{FuncType, GlobalType, MemoryType, RefType, TableType, ValType};
 
 /// A module that passed validation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Module<'a> {
     /// What errors call it, and the name under which it is linked.
     pub name: String,
