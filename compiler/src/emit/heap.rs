@@ -12,8 +12,6 @@ use crate::objects::Object;
 use crate::program::TableId;
 use crate::symbol::Symbol;
 use elfin_abi::gc;
-use elfin_abi::trap::{Messages, TrapCode};
-use object::{SymbolKind, SymbolScope};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -44,15 +42,12 @@ impl Emitter<'_> {
         self.lead(&mut record, &references, 4)?;
         for list in [&words, &lists] {
             self.lead(&mut record, list, 8)?;
-            record.word(list.bytes.len() as u64 / 8);
+            record.word(list.count::<u64>());
         }
-        for list in [&chunks, &safepoints, &frames] {
-            self.lead(&mut record, list, 4)?;
-        }
+        self.lead_all(&mut record, &[(&chunks, 4), (&safepoints, 4), (&frames, 4)])?;
         debug_assert_eq!(record.bytes.len(), gc::Program::SIZE as usize);
         let at = self.append_record(&record, 8)?;
-        let symbol = self.local("elfin_gc", self.rodata, at);
-        self.symbols.insert(Symbol::Gc, symbol);
+        self.name(Symbol::Gc, "elfin_gc", at);
         Ok(())
     }
 
@@ -69,7 +64,7 @@ impl Emitter<'_> {
         let layout = self.layout();
         let exceptions = layout.exception_objects.iter();
         for object in layout.types.by_number().into_iter().chain(exceptions) {
-            let first = references.bytes.len() as u32 / 4;
+            let first = references.count::<u32>() as u32;
             let (size, count) = match object {
                 Object::Struct(size, fields) => {
                     let traced = fields.iter().filter(|field| field.storage.traced);
@@ -118,31 +113,6 @@ impl Emitter<'_> {
         }
         (words, lists)
     }
-
-    /// The messages of the traps that the program can raise.
-    pub(super) fn trap_messages(&mut self, functions: &[CompiledFunction]) {
-        // Faults, and what the runtime raises by itself.
-        let mut codes = vec![TrapCode::MemoryOutOfBounds, TrapCode::StackExhausted];
-        if !self.env.program.unknown.is_empty() {
-            codes.push(TrapCode::UnknownImport);
-        }
-        codes.extend(
-            functions
-                .iter()
-                .flat_map(|f| &f.traps)
-                .map(|(_, code)| *code),
-        );
-        let bytes = Messages::encode(&codes);
-        let at = self.append(self.rodata, &bytes, 1);
-        self.define(
-            elfin_abi::symbol::TRAP_MESSAGES.into(),
-            self.rodata,
-            at,
-            bytes.len() as u64,
-            SymbolKind::Data,
-            SymbolScope::Linkage,
-        );
-    }
 }
 
 /// Safepoints by chunk, and the lists of words that they refer to: equal lists are one, and that without entries is
@@ -153,14 +123,14 @@ fn safepoints(functions: &[CompiledFunction], text: &Text) -> Option<(Record, Re
     let mut known: HashMap<&[u32], u32> = HashMap::from([(&[][..], 0)]);
     frames.half(0);
     for chunk in &text.chunks {
-        let first = points.bytes.len() as u32 / 8;
+        let first = points.count::<gc::Safepoint>() as u32;
         for i in chunk.functions.clone() {
             let start = text.places[i].1 as u32;
             for (offset, words) in &functions[i].safepoints {
                 let frame = match known.entry(words) {
                     Entry::Occupied(frame) => *frame.get(),
                     Entry::Vacant(frame) => {
-                        let at = frames.bytes.len() as u32 / 4;
+                        let at = frames.count::<u32>() as u32;
                         let runs = runs(words)?;
                         frames.half(runs.len() as u32);
                         for run in runs {
@@ -174,7 +144,7 @@ fn safepoints(functions: &[CompiledFunction], text: &Text) -> Option<(Record, Re
             }
         }
         chunks.half(first);
-        chunks.half(points.bytes.len() as u32 / 8 - first);
+        chunks.half(points.count::<gc::Safepoint>() as u32 - first);
     }
     Some((chunks, points, frames))
 }

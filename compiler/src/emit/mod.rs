@@ -46,7 +46,7 @@ pub fn emit(
 ) -> Result<(Vec<u8>, AddressMap)> {
     let mut emitter = Emitter::new(env);
     let text = emitter.text(functions)?;
-    emitter.segments(folded)?;
+    emitter.read_only(folded)?;
     let state_size = emitter.state(folded)?;
     let images = emitter.images(folded);
     emitter.heap(functions, &text)?;
@@ -132,6 +132,11 @@ impl Record {
 
     fn half(&mut self, value: u32) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// How many values of `T` it has, where it is a list of them.
+    fn count<T>(&self) -> u64 {
+        (self.bytes.len() / size_of::<T>()) as u64
     }
 
     fn address(&mut self, symbol: SymbolId, addend: i64) {
@@ -279,6 +284,12 @@ impl<'p> Emitter<'p> {
         self.object.append_section_data(section, bytes, align)
     }
 
+    /// Names what lies at `at` in read-only data, for code that refers to it; `name` is for those who read the object.
+    fn name(&mut self, symbol: Symbol, name: &str, at: u64) {
+        let id = self.local(name, self.rodata, at);
+        self.symbols.insert(symbol, id);
+    }
+
     /// Puts a record into read-only data and returns its offset.
     fn append_record(&mut self, record: &Record, align: u64) -> Result<u64> {
         let at = self.append(self.rodata, &record.bytes, align);
@@ -300,6 +311,13 @@ impl<'p> Emitter<'p> {
         let symbol = self.local("elfin_records", self.rodata, at);
         record.address(symbol, 0);
         Ok(())
+    }
+
+    /// Appends lists, each with its alignment, and their addresses to a record.
+    fn lead_all(&mut self, record: &mut Record, lists: &[(&Record, u64)]) -> Result<()> {
+        lists
+            .iter()
+            .try_for_each(|(list, align)| self.lead(record, list, *align))
     }
 
     /// Puts a record into read-only data where the runtime finds it by name.

@@ -7,8 +7,10 @@ use super::{Emitter, Record};
 use crate::error::Result;
 use crate::fold::{Applied, Folded, is_computed};
 use crate::layout::{Entries, GlobalPlace};
+use crate::module::ConstExpr;
 use crate::program::{
-    ActionKind, Callee, Constant, DataId, ElementId, TableId, UnknownId, evaluate,
+    Action, ActionKind, Callee, Constant, DataId, ElementId, Program, Segment, TableId, UnknownId,
+    evaluate,
 };
 use crate::symbol::Symbol;
 use crate::translate::reference_symbol;
@@ -40,38 +42,65 @@ impl Emitter<'_> {
 
     /// Read-only bytes of segments that are needed at run time, names of unknown imports, the name of the
     /// invoked export.
-    pub(super) fn segments(&mut self, folded: &Folded) -> Result<()> {
+    pub(super) fn read_only(&mut self, folded: &Folded) -> Result<()> {
         let program = self.env.program;
-        for (i, segment) in (0..).zip(&program.data) {
+        self.data(folded);
+        self.elements(folded)?;
+        for (i, entries) in (0..).zip(&folded.tables) {
+            let id = TableId(i);
+            if self.layout().tables[id.index()].own.is_some() && !entries.is_empty() {
+                let at = self.references(self.rodata, entries)?;
+                self.name(Symbol::TableEntries(id), &format!("elfin_entries_{i}"), at);
+            }
+        }
+        for (i, unknown) in (0..).zip(&program.unknown) {
+            let text = [unknown.module.as_bytes(), unknown.name.as_bytes()].concat();
+            let at = self.append(self.rodata, &text, 1);
+            let symbol = Symbol::UnknownName(UnknownId(i));
+            self.name(symbol, &format!("elfin_unknown_{i}"), at);
+        }
+        if let Some(name) = &program.entry.invoke {
+            let at = self.append(self.rodata, name.as_bytes(), 1);
+            self.name(Symbol::InvokeName, "elfin_invoke", at);
+        }
+        if self.env.cpu.needs_check() {
+            let name = self.env.cpu.describe_level(self.env.arch);
+            let at = self.append(self.rodata, name.as_bytes(), 1);
+            self.name(Symbol::CpuName, "elfin_cpu", at);
+        }
+        match &program.script {
+            Some(actions) => self.script(actions),
+            None => Ok(()),
+        }
+    }
+
+    fn data(&mut self, folded: &Folded) {
+        for (i, segment) in (0..).zip(&self.env.program.data) {
             let id = DataId(i);
-            let wanted = match folded.data[id.index()] {
+            let is_wanted = match folded.data[id.index()] {
                 Applied::Folded => false,
                 Applied::AtStart => true,
                 Applied::Never => self.env.usage.data_used[id.index()],
             };
-            if !wanted {
-                continue;
+            if is_wanted {
+                let at = self.append(self.rodata, data_bytes(self.env.program, segment), 1);
+                self.name(Symbol::Data(id), &format!("elfin_data_{i}"), at);
             }
-            let bytes = program.instances[segment.instance.index()].module.data
-                [segment.index as usize]
-                .bytes;
-            let at = self.append(self.rodata, bytes, 1);
-            let symbol = self.local(&format!("elfin_data_{i}"), self.rodata, at);
-            self.symbols.insert(Symbol::Data(id), symbol);
         }
+    }
+
+    fn elements(&mut self, folded: &Folded) -> Result<()> {
+        let program = self.env.program;
         for (i, segment) in (0..).zip(&program.elements) {
             let id = ElementId(i);
-            let wanted = match folded.elements[id.index()] {
+            let is_wanted = match folded.elements[id.index()] {
                 Applied::Folded => false,
                 Applied::AtStart => true,
                 Applied::Never => self.env.usage.elements_used[id.index()] && !segment.declared,
             };
-            if !wanted {
-                continue;
-            }
             let instance = &program.instances[segment.instance.index()];
-            let items = &instance.module.elements[segment.index as usize].items;
-            if is_computed(program, instance, items) {
+            let items = element_items(program, segment);
+            if !is_wanted || is_computed(program, instance, items) {
                 continue;
             }
             let items: Vec<Option<Callee>> = items
@@ -79,59 +108,34 @@ impl Emitter<'_> {
                 .map(|item| function_constant(evaluate(&program.globals, instance, item)))
                 .collect();
             let at = self.references(self.rodata, &items)?;
-            let symbol = self.local(&format!("elfin_elements_{i}"), self.rodata, at);
-            self.symbols.insert(Symbol::Elements(id), symbol);
+            self.name(Symbol::Elements(id), &format!("elfin_elements_{i}"), at);
         }
-        for (i, entries) in (0..).zip(&folded.tables) {
-            let id = TableId(i);
-            if self.layout().tables[id.index()].own.is_some() && !entries.is_empty() {
-                let at = self.references(self.rodata, entries)?;
-                let symbol = self.local(&format!("elfin_entries_{i}"), self.rodata, at);
-                self.symbols.insert(Symbol::TableEntries(id), symbol);
-            }
+        Ok(())
+    }
+
+    /// What a script does, for its driver: `elfin_abi::script::Action`.
+    fn script(&mut self, actions: &[Action]) -> Result<()> {
+        let mut records = Record::default();
+        for (index, action) in (0..).zip(actions) {
+            let results = match action.kind {
+                ActionKind::Thread { number, actions } => {
+                    records.word(actions.into());
+                    script::THREAD | number
+                }
+                ActionKind::Wait(number) => {
+                    records.word(0);
+                    script::WAIT | number
+                }
+                _ => {
+                    records.address(self.symbols[&Symbol::Action(index)], 0);
+                    self.env.program.action_results(action).len() as u32
+                }
+            };
+            records.half(action.id);
+            records.half(results);
         }
-        for (i, unknown) in (0..).zip(&program.unknown) {
-            let text = [unknown.module.as_bytes(), unknown.name.as_bytes()].concat();
-            let at = self.append(self.rodata, &text, 1);
-            let symbol = self.local(&format!("elfin_unknown_{i}"), self.rodata, at);
-            self.symbols
-                .insert(Symbol::UnknownName(UnknownId(i)), symbol);
-        }
-        if let Some(name) = &program.entry.invoke {
-            let at = self.append(self.rodata, name.as_bytes(), 1);
-            let symbol = self.local("elfin_invoke", self.rodata, at);
-            self.symbols.insert(Symbol::InvokeName, symbol);
-        }
-        if self.env.cpu.needs_check() {
-            let name = self.env.cpu.describe_level(self.env.arch);
-            let at = self.append(self.rodata, name.as_bytes(), 1);
-            let symbol = self.local("elfin_cpu", self.rodata, at);
-            self.symbols.insert(Symbol::CpuName, symbol);
-        }
-        if let Some(actions) = &program.script {
-            let mut records = Record::default();
-            for (index, action) in (0..).zip(actions) {
-                let results = match action.kind {
-                    ActionKind::Thread { number, actions } => {
-                        records.word(actions.into());
-                        script::THREAD | number
-                    }
-                    ActionKind::Wait(number) => {
-                        records.word(0);
-                        script::WAIT | number
-                    }
-                    _ => {
-                        records.address(self.symbols[&Symbol::Action(index)], 0);
-                        program.action_results(action).len() as u32
-                    }
-                };
-                records.half(action.id);
-                records.half(results);
-            }
-            let at = self.append_record(&records, 8)?;
-            let symbol = self.local("elfin_actions", self.rodata, at);
-            self.symbols.insert(Symbol::Script, symbol);
-        }
+        let at = self.append_record(&records, 8)?;
+        self.name(Symbol::Script, "elfin_actions", at);
         Ok(())
     }
 
@@ -156,91 +160,13 @@ impl Emitter<'_> {
 
     /// The state block as it is before the first instruction. Returns the bytes it takes in memory.
     pub(super) fn state(&mut self, folded: &Folded) -> Result<u64> {
-        let (program, layout) = (self.env.program, self.layout());
+        let layout = self.layout();
         let mut block = StateBlock::new(layout.state_size.max(8));
-        for (global, place) in program.globals.iter().zip(&layout.globals) {
-            let GlobalPlace::Slot(offset) = *place else {
-                continue;
-            };
-            match global.init {
-                Constant::Bits(bits) => block.word(offset, 0, bits),
-                Constant::V128(bits) => {
-                    block.word(offset, 0, bits as u64);
-                    block.word(offset, 8, (bits >> 64) as u64);
-                }
-                Constant::Null | Constant::Computed => {}
-                Constant::Function(callee) => {
-                    block.reference(offset, callee, self.reference_bytes(Some(callee)))
-                }
-            }
-        }
-        for (memory, place) in program.memories.iter().zip(&layout.memories) {
-            block.record(
-                place.descriptor,
-                &[
-                    place.base,
-                    memory.initial,
-                    memory.maximum,
-                    u64::from(memory.page_log2),
-                ],
-            );
-        }
-        for (i, (table, place)) in program.tables.iter().zip(&layout.tables).enumerate() {
-            let base = layout.table_address(crate::program::TableId(i as u32));
-            block.record(
-                place.descriptor,
-                &[base, table.initial, place.capacity, place.capacity],
-            );
-            if let Entries::State(offset) = place.entries {
-                for (slot, entry) in (0_u32..).zip(&folded.tables[i]) {
-                    if let Some(callee) = entry {
-                        block.reference(
-                            offset + slot * FuncRef::SIZE,
-                            *callee,
-                            self.reference_bytes(*entry),
-                        );
-                    }
-                }
-            }
-        }
-        let mut descriptors: Vec<(u32, SymbolId)> = Vec::new();
-        for (i, (segment, place)) in program.data.iter().zip(&layout.data).enumerate() {
-            // An active segment is dropped once it was applied (core spec, 4.5.4).
-            if let Some(offset) = *place
-                && folded.data[i] != Applied::Folded
-            {
-                let len = program.instances[segment.instance.index()].module.data
-                    [segment.index as usize]
-                    .bytes
-                    .len();
-                block.word(offset, SegmentDescriptor::LEN, len as u64);
-                descriptors.push((offset, self.symbols[&Symbol::Data(DataId(i as u32))]));
-            }
-        }
-        for (i, (segment, place)) in program.elements.iter().zip(&layout.elements).enumerate() {
-            if let Some(offset) = *place
-                && folded.elements[i] != Applied::Folded
-                && !segment.declared
-            {
-                let len = program.instances[segment.instance.index()].module.elements
-                    [segment.index as usize]
-                    .items
-                    .len() as u64;
-                let symbol = self.symbols.get(&Symbol::Elements(ElementId(i as u32)));
-                match (symbol, layout.element_items[i]) {
-                    (Some(symbol), _) => {
-                        block.word(offset, SegmentDescriptor::LEN, len);
-                        descriptors.push((offset, *symbol));
-                    }
-                    (None, Some(items)) => {
-                        let base = layout.state() + u64::from(items);
-                        block.record(offset, &[base, len]);
-                    }
-                    // Evaluated into its table, and dropped.
-                    (None, None) => {}
-                }
-            }
-        }
+        self.put_globals(&mut block);
+        self.put_memories(&mut block);
+        self.put_tables(&mut block, folded);
+        let mut descriptors = self.put_data(&mut block, folded);
+        descriptors.extend(self.put_elements(&mut block, folded));
         self.template(&block, &descriptors)?;
         let end = descriptors
             .iter()
@@ -259,6 +185,112 @@ impl Emitter<'_> {
         }
         Ok(layout.state_size.max(8))
     }
+
+    fn put_globals(&self, block: &mut StateBlock) {
+        let globals = self.env.program.globals.iter();
+        for (global, place) in globals.zip(&self.layout().globals) {
+            let GlobalPlace::Slot(offset) = *place else {
+                continue;
+            };
+            match global.init {
+                Constant::Bits(bits) => block.word(offset, 0, bits),
+                Constant::V128(bits) => {
+                    block.word(offset, 0, bits as u64);
+                    block.word(offset, 8, (bits >> 64) as u64);
+                }
+                Constant::Null | Constant::Computed => {}
+                Constant::Function(callee) => {
+                    block.reference(offset, callee, self.reference_bytes(Some(callee)))
+                }
+            }
+        }
+    }
+
+    fn put_memories(&self, block: &mut StateBlock) {
+        let memories = self.env.program.memories.iter();
+        for (memory, place) in memories.zip(&self.layout().memories) {
+            let page_log2 = u64::from(memory.page_log2);
+            block.record(
+                place.descriptor,
+                &[place.base, memory.initial, memory.maximum, page_log2],
+            );
+        }
+    }
+
+    fn put_tables(&self, block: &mut StateBlock, folded: &Folded) {
+        let (program, layout) = (self.env.program, self.layout());
+        for (id, table) in (0..).map(TableId).zip(&program.tables) {
+            let place = layout.tables[id.index()];
+            let base = layout.table_address(id);
+            block.record(
+                place.descriptor,
+                &[base, table.initial, place.capacity, place.capacity],
+            );
+            let Entries::State(offset) = place.entries else {
+                continue;
+            };
+            for (slot, entry) in (0_u32..).zip(&folded.tables[id.index()]) {
+                if let Some(callee) = entry {
+                    let at = offset + slot * FuncRef::SIZE;
+                    block.reference(at, *callee, self.reference_bytes(*entry));
+                }
+            }
+        }
+    }
+
+    /// Returns the descriptors that begin with the address of bytes elsewhere, and the symbol of these.
+    fn put_data(&self, block: &mut StateBlock, folded: &Folded) -> Vec<(u32, SymbolId)> {
+        let (program, layout) = (self.env.program, self.layout());
+        let mut descriptors = Vec::new();
+        for (i, (segment, place)) in program.data.iter().zip(&layout.data).enumerate() {
+            // An active segment is dropped once it was applied (core spec, 4.5.4).
+            if let Some(offset) = *place
+                && folded.data[i] != Applied::Folded
+            {
+                let len = data_bytes(program, segment).len() as u64;
+                block.word(offset, SegmentDescriptor::LEN, len);
+                descriptors.push((offset, self.symbols[&Symbol::Data(DataId(i as u32))]));
+            }
+        }
+        descriptors
+    }
+
+    /// As [`Self::put_data`].
+    fn put_elements(&self, block: &mut StateBlock, folded: &Folded) -> Vec<(u32, SymbolId)> {
+        let (program, layout) = (self.env.program, self.layout());
+        let mut descriptors = Vec::new();
+        for (i, (segment, place)) in program.elements.iter().zip(&layout.elements).enumerate() {
+            let Some(offset) = *place else { continue };
+            if folded.elements[i] == Applied::Folded || segment.declared {
+                continue;
+            }
+            let len = element_items(program, segment).len() as u64;
+            let symbol = self.symbols.get(&Symbol::Elements(ElementId(i as u32)));
+            match (symbol, layout.element_items[i]) {
+                (Some(symbol), _) => {
+                    block.word(offset, SegmentDescriptor::LEN, len);
+                    descriptors.push((offset, *symbol));
+                }
+                (None, Some(items)) => {
+                    let base = layout.state() + u64::from(items);
+                    block.record(offset, &[base, len]);
+                }
+                // Evaluated into its table, and dropped.
+                (None, None) => {}
+            }
+        }
+        descriptors
+    }
+}
+
+fn data_bytes<'m>(program: &Program<'m>, segment: &Segment) -> &'m [u8] {
+    let module = program.instances[segment.instance.index()].module;
+    module.data[segment.index as usize].bytes
+}
+
+fn element_items<'m>(program: &Program<'m>, segment: &Segment) -> &'m [ConstExpr] {
+    let module = program.instances[segment.instance.index()].module;
+    &module.elements[segment.index as usize].items
 }
 
 fn function_constant(constant: Constant) -> Option<Callee> {

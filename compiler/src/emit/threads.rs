@@ -37,8 +37,7 @@ impl Emitter<'_> {
             let offset = at + u64::from(*offset);
             self.relocation(self.rodata, offset, *symbol, 0, self.absolute_64())?;
         }
-        let symbol = self.local("elfin_thread_template", self.rodata, at);
-        self.symbols.insert(Symbol::ThreadTemplate, symbol);
+        self.name(Symbol::ThreadTemplate, "elfin_thread_template", at);
         self.template_len = len as u64;
         Ok(())
     }

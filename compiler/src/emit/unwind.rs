@@ -17,71 +17,26 @@ use std::collections::HashMap;
 impl Emitter<'_> {
     /// Writes the tables.
     pub(super) fn unwind(&mut self, functions: &[CompiledFunction], text: &Text) -> Result<()> {
-        let mut granules = Record::default();
-        let mut frames = Record::default();
-        let mut saves: Pool<u8> = Pool::default();
-        let mut sites = Record::default();
-        let mut handlers: Pool<u32> = Pool::default();
-        let mut site_count = 0_u32;
-        for chunk in &text.chunks {
-            let own = chunk.functions.clone();
-            let mut function = own.start;
-            for granule in 0..chunk.size.div_ceil(1 << CODE_GRANULE_LOG2) {
-                let at = granule << CODE_GRANULE_LOG2;
-                while function + 1 < own.end && text.places[function + 1].1 <= at {
-                    function += 1;
-                }
-                granules.half(function as u32);
-            }
-            for i in own {
-                let start = text.places[i].1 as u32;
-                let unwind = functions[i].unwind.clone().unwrap_or_default();
-                let mut list = vec![unwind.saves.len() as u8];
-                list.extend(unwind.saves.iter().flat_map(|(r, below)| [*r, *below]));
-                frames.half(saves.add(list));
-                frames.half(unwind.size);
-                frames.half(site_count);
-                for site in &unwind.sites {
-                    let mut list = vec![site.handlers.len() as u32];
-                    for (tag, pad) in &site.handlers {
-                        list.extend([*tag, start + pad]);
-                    }
-                    sites.half(start + site.returns_to);
-                    sites.half(handlers.add(list));
-                    site_count += 1;
-                }
-            }
-        }
-        frames.half(0);
-        frames.half(0);
-        frames.half(site_count);
-
-        let mut lists = Record::default();
-        for word in handlers.items {
-            lists.half(word);
-        }
-        let saves = Record {
-            bytes: saves.items,
-            addresses: Vec::new(),
-        };
+        let granules = granules(text);
+        let code = frames(functions, text);
         let (name_offsets, names) = self.tag_names();
         let roots = self.exception_roots();
-        let root_count = roots.bytes.len() / size_of::<Roots>();
 
         let mut header = Record::default();
-        for (list, align) in [
-            (&granules, 4),
-            (&frames, 4),
-            (&saves, 1),
-            (&sites, 4),
-            (&lists, 4),
-            (&name_offsets, 4),
-            (&names, 1),
-            (&roots, 8),
-        ] {
-            self.lead(&mut header, list, align)?;
-        }
-        header.word(root_count as u64);
+        self.lead_all(
+            &mut header,
+            &[
+                (&granules, 4),
+                (&code.frames, 4),
+                (&code.saves, 1),
+                (&code.sites, 4),
+                (&code.handlers, 4),
+                (&name_offsets, 4),
+                (&names, 1),
+                (&roots, 8),
+            ],
+        )?;
+        header.word(roots.count::<Roots>());
         let layout = self.layout();
         header.word(layout.exceptions);
         header.word(match layout.heap {
@@ -150,6 +105,74 @@ impl Emitter<'_> {
             }
         }
         roots
+    }
+}
+
+/// For each granule of code the function at its first byte.
+fn granules(text: &Text) -> Record {
+    let mut granules = Record::default();
+    for chunk in &text.chunks {
+        let own = chunk.functions.clone();
+        let mut function = own.start;
+        for granule in 0..chunk.size.div_ceil(1 << CODE_GRANULE_LOG2) {
+            let at = granule << CODE_GRANULE_LOG2;
+            while function + 1 < own.end && text.places[function + 1].1 <= at {
+                function += 1;
+            }
+            granules.half(function as u32);
+        }
+    }
+    granules
+}
+
+/// How to leave functions: lists of [`FunctionFrame`] and [`CallSite`], and what these refer to.
+struct Frames {
+    frames: Record,
+    /// For each frame the number of registers that are saved, then their numbers and places.
+    saves: Record,
+    sites: Record,
+    /// For each call the number of its handlers, then tags and landing pads.
+    handlers: Record,
+}
+
+fn frames(functions: &[CompiledFunction], text: &Text) -> Frames {
+    let (mut frames, mut sites) = (Record::default(), Record::default());
+    let mut saves: Pool<u8> = Pool::default();
+    let mut handlers: Pool<u32> = Pool::default();
+    for i in text.chunks.iter().flat_map(|chunk| chunk.functions.clone()) {
+        let start = text.places[i].1 as u32;
+        let unwind = functions[i].unwind.clone().unwrap_or_default();
+        let mut list = vec![unwind.saves.len() as u8];
+        list.extend(unwind.saves.iter().flat_map(|(r, below)| [*r, *below]));
+        frames.half(saves.add(list));
+        frames.half(unwind.size);
+        frames.half(sites.count::<CallSite>() as u32);
+        for site in &unwind.sites {
+            let mut list = vec![site.handlers.len() as u32];
+            for (tag, pad) in &site.handlers {
+                list.extend([*tag, start + pad]);
+            }
+            sites.half(start + site.returns_to);
+            sites.half(handlers.add(list));
+        }
+    }
+    // The end of the last function's calls.
+    frames.half(0);
+    frames.half(0);
+    frames.half(sites.count::<CallSite>() as u32);
+
+    let mut lists = Record::default();
+    for word in handlers.items {
+        lists.half(word);
+    }
+    Frames {
+        frames,
+        saves: Record {
+            bytes: saves.items,
+            ..Record::default()
+        },
+        sites,
+        handlers: lists,
     }
 }
 
