@@ -151,30 +151,20 @@ fn compile_linked(
     progress: &dyn Progress,
     mut clock: Clock,
 ) -> Result<CompiledProgram> {
-    let usage = usage::find(program);
-    let folded = fold::fold(program, options.arch);
-    let layout = layout::lay_out(program, &usage, &folded, options)?;
-    let isas = isa::build(options, usage.throws)?;
+    let plan = Plan::of(program, options)?;
+    let (env, folded) = (plan.env(program, options), &plan.folded);
+    let isas = isa::build(options, env.usage.throws)?;
     clock.lap("plan");
-    let env = translate::Env {
-        program,
-        usage: &usage,
-        layout: &layout,
-        arch: options.arch,
-        cpu: options.cpu,
-        small: options.opt_level == OptLevel::Os,
-        grants: options.grants,
-    };
-    let work = codegen::work_list(env, &folded);
-    let functions = codegen::compile(env, &folded, &isas, &work, false, progress)?;
+    let work = codegen::work_list(env, folded);
+    let functions = codegen::compile(env, folded, &isas, &work, false, progress)?;
     clock.lap("compile");
-    let (object, map) = emit::emit(env, &folded, &functions)?;
+    let (object, map) = emit::emit(env, folded, &functions)?;
     clock.lap("emit");
     Ok(CompiledProgram {
         object,
         map,
-        host_functions: used_host_functions(program, &usage),
-        function_count: usage.live.len(),
+        host_functions: used_host_functions(program, env.usage),
+        function_count: env.usage.live.len(),
         remark: program.entry.remark.clone(),
         phases: clock.phases,
     })
@@ -220,21 +210,44 @@ fn planned<T>(
     let binaries = to_binaries(main, links)?;
     let modules = parse_all(main, links, &binaries)?;
     let program = link::link(&modules, options)?;
-    let usage = usage::find(&program);
-    let folded = fold::fold(&program, options.arch);
-    let layout = layout::lay_out(&program, &usage, &folded, options)?;
-    work(
+    let plan = Plan::of(&program, options)?;
+    work(plan.env(&program, options), &plan.folded)
+}
+
+/// What is decided before code is generated.
+struct Plan {
+    usage: usage::Usage,
+    folded: fold::Folded,
+    layout: layout::Layout,
+}
+
+impl Plan {
+    fn of(program: &program::Program<'_>, options: &Options) -> Result<Self> {
+        let usage = usage::find(program);
+        let folded = fold::fold(program, options.arch);
+        let layout = layout::lay_out(program, &usage, &folded, options)?;
+        Ok(Self {
+            usage,
+            folded,
+            layout,
+        })
+    }
+
+    fn env<'p>(
+        &'p self,
+        program: &'p program::Program<'p>,
+        options: &Options,
+    ) -> translate::Env<'p> {
         translate::Env {
-            program: &program,
-            usage: &usage,
-            layout: &layout,
+            program,
+            usage: &self.usage,
+            layout: &self.layout,
             arch: options.arch,
             cpu: options.cpu,
             small: options.opt_level == OptLevel::Os,
             grants: options.grants,
-        },
-        &folded,
-    )
+        }
+    }
 }
 
 /// Binary forms in the order of instantiation: linked modules as given, the main module last.
