@@ -43,22 +43,7 @@ pub(crate) fn mark_live(
     options: &Options,
 ) -> Result<Live, Error> {
     let placed = find_placed(objects, resolved, options)?;
-    let entry = match resolved
-        .find(objects, &options.entry)
-        .map(|id| resolved.target(id))
-    {
-        Some(Target::Section(section, offset))
-            if objects.section(section).kind == Kind::Text
-                && offset < objects.section(section).size =>
-        {
-            (section, offset)
-        }
-        _ => {
-            return Err(Error::NoEntry {
-                symbol: options.entry.clone(),
-            });
-        }
-    };
+    let entry = find_entry(objects, resolved, options)?;
 
     let mut live = vec![false; objects.sections.len()];
     let mut work = Vec::new();
@@ -122,6 +107,26 @@ pub(crate) fn mark_live(
         placed,
         entry,
     })
+}
+
+/// Section and offset of the entry point, which is code.
+fn find_entry(
+    objects: &Objects<'_>,
+    resolved: &Resolved,
+    options: &Options,
+) -> Result<(SectionId, u64), Error> {
+    let found = resolved.find(objects, &options.entry);
+    match found.map(|id| resolved.target(id)) {
+        Some(Target::Section(section, offset))
+            if objects.section(section).kind == Kind::Text
+                && offset < objects.section(section).size =>
+        {
+            Ok((section, offset))
+        }
+        _ => Err(Error::NoEntry {
+            symbol: options.entry.clone(),
+        }),
+    }
 }
 
 fn find_placed(

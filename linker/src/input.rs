@@ -11,7 +11,9 @@ use std::collections::HashMap;
 
 use object::LittleEndian as LE;
 use object::elf;
-use object::read::elf::{FileHeader as _, Rela as _, SectionHeader as _, Sym as _};
+use object::read::elf::{
+    FileHeader as _, Rela as _, SectionHeader as _, SectionTable, Sym as _, SymbolTable,
+};
 
 use crate::arch::{self, Arch};
 use crate::{Blob, Error, Input, merge};
@@ -298,6 +300,22 @@ struct Reader<'a> {
     arch: &'static dyn Arch,
 }
 
+/// The tables of an object being read, and where its sections and symbols begin among all.
+struct Own<'a> {
+    object: u32,
+    first_section: u32,
+    first_symbol: u32,
+    table: SectionTable<'a, Header>,
+    symtab: SymbolTable<'a, Header>,
+}
+
+impl Own<'_> {
+    /// The section with this index in the object.
+    fn section(&self, index: u32) -> SectionId {
+        SectionId(self.first_section + index)
+    }
+}
+
 impl<'a> Reader<'a> {
     fn new(input: &Input<'a>) -> Result<Self, Error> {
         let Input { name, data } = *input;
@@ -344,28 +362,46 @@ impl<'a> Reader<'a> {
     }
 
     fn read(&self, objects: &mut Objects<'a>) -> Result<(), Error> {
-        let object = objects.names.len() as u32;
-        objects.names.push(self.name);
-        let first_section = objects.sections.len() as u32;
-        let first_symbol = objects.symbols.len() as u32;
-
         let err = |e: object::read::Error| self.malformed(e.to_string());
         let table = self.header.sections(LE, self.data).map_err(err)?;
         let symtab = table.symbols(LE, self.data, elf::SHT_SYMTAB).map_err(err)?;
-        let section_count = table.len();
-        if section_count > u32::MAX as usize / 2 || symtab.len() > u32::MAX as usize / 2 {
+        if table.len() > u32::MAX as usize / 2 || symtab.len() > u32::MAX as usize / 2 {
             return Err(self.malformed("too many sections or symbols"));
         }
+        let own = Own {
+            object: objects.names.len() as u32,
+            first_section: objects.sections.len() as u32,
+            first_symbol: objects.symbols.len() as u32,
+            table,
+            symtab,
+        };
+        objects.names.push(self.name);
+        self.read_sections(&own, objects)?;
+        self.read_symbols(&own, objects)?;
+        for header in own.table.iter() {
+            match header.sh_type(LE) {
+                elf::SHT_RELA => self.read_relocations(&own, header, objects)?,
+                elf::SHT_REL => return Err(self.unsupported("relocations without addends")),
+                elf::SHT_GROUP => self.read_group(&own, header, objects)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 
+    fn read_sections(&self, own: &Own<'a>, objects: &mut Objects<'a>) -> Result<(), Error> {
         // Sections of a sound object do not overlap. Without this check a small file could claim the
         // same bytes thousands of times and make the image or the time to link it as large as it likes.
         let mut budget = self.data.len() as u64;
-        for (index, header) in table.enumerate() {
-            let name = table.section_name(LE, header).map_err(err)?;
+        for (index, header) in own.table.enumerate() {
+            let name = own
+                .table
+                .section_name(LE, header)
+                .map_err(|e| self.malformed(e.to_string()))?;
             let name = self.text(name, "a section name")?;
             let mut section = self.section(header, name)?;
-            section.object = object;
-            section.first_symbol = first_symbol;
+            section.object = own.object;
+            section.first_symbol = own.first_symbol;
             if index.0 != 0 && header.sh_type(LE) != elf::SHT_NOBITS {
                 let size = header.sh_size(LE);
                 budget = budget
@@ -374,18 +410,24 @@ impl<'a> Reader<'a> {
             }
             objects.sections.push(section);
         }
+        Ok(())
+    }
 
-        // The same for names: suffixes may be shared, but a name that all symbols share could be as
+    fn read_symbols(&self, own: &Own<'a>, objects: &mut Objects<'a>) -> Result<(), Error> {
+        // As for sections: suffixes may be shared, but a name that all symbols share could be as
         // long as the file.
-        let mut name_budget = (self.data.len() as u64).saturating_mul(16);
-        for (index, raw) in symtab.iter().enumerate() {
+        let mut budget = (self.data.len() as u64).saturating_mul(16);
+        for (index, raw) in own.symtab.iter().enumerate() {
             let index = object::SymbolIndex(index);
             // Entry 0 is reserved, so that its name need not make sense.
             let name = match index.0 {
                 0 => &[][..],
-                _ => symtab.symbol_name(LE, raw).map_err(err)?,
+                _ => own
+                    .symtab
+                    .symbol_name(LE, raw)
+                    .map_err(|e| self.malformed(e.to_string()))?,
             };
-            name_budget = name_budget
+            budget = budget
                 .checked_sub(name.len() as u64)
                 .ok_or_else(|| self.malformed("symbol names are too long"))?;
             let binding = match raw.st_bind() {
@@ -393,39 +435,21 @@ impl<'a> Reader<'a> {
                 elf::STB_WEAK => Binding::Weak,
                 _ => Binding::Global,
             };
-            let place = match raw.st_type() {
-                elf::STT_TLS => Place::Unusable("thread-local"),
-                elf::STT_GNU_IFUNC => Place::Unusable("indirect function"),
-                _ => match raw.st_shndx(LE) {
-                    elf::SHN_ABS => Place::Absolute,
-                    elf::SHN_COMMON => Place::Unusable("common"),
-                    _ => match symtab.symbol_section(LE, raw, index).map_err(err)? {
-                        Some(section) if section.0 < section_count => {
-                            Place::Section(SectionId(first_section + section.0 as u32))
-                        }
-                        Some(_) => {
-                            return Err(self.malformed("a symbol's section does not exist"));
-                        }
-                        None => Place::Undefined,
-                    },
-                },
-            };
             objects.symbols.push(Symbol {
-                object,
+                object: own.object,
                 name: Cow::Borrowed(self.text(name, "a symbol name")?),
                 binding,
-                place,
+                place: self.place(own, index, raw)?,
                 value: raw.st_value(LE),
                 size: raw.st_size(LE),
                 is_section: raw.st_type() == elf::STT_SECTION,
                 is_function: raw.st_type() == elf::STT_FUNC,
             });
         }
-
-        if symtab.is_empty() {
+        if own.symtab.is_empty() {
             // Relocations without a symbol refer to entry 0, in every object.
             objects.symbols.push(Symbol {
-                object,
+                object: own.object,
                 name: Cow::Borrowed(""),
                 binding: Binding::Local,
                 place: Place::Undefined,
@@ -435,64 +459,105 @@ impl<'a> Reader<'a> {
                 is_function: false,
             });
         }
+        Ok(())
+    }
 
-        for header in table.iter() {
-            match header.sh_type(LE) {
-                elf::SHT_RELA => {
-                    let target = header.sh_info(LE);
-                    if target == 0 || target as usize >= section_count {
-                        return Err(self.malformed("relocations for a section that does not exist"));
-                    }
-                    let section = &mut objects.sections[(first_section + target) as usize];
-                    if section.kind == Kind::Dropped {
-                        continue;
-                    }
-                    if header.sh_link(LE) as usize != symtab.section().0 {
-                        return Err(self.malformed("relocations against another symbol table"));
-                    }
-                    let Some((relocations, _)) = header.rela(LE, self.data).map_err(err)? else {
-                        continue;
-                    };
-                    for raw in relocations {
-                        if raw.r_sym(LE, false) as usize >= symtab.len().max(1) {
-                            return Err(self.malformed("a relocation's symbol does not exist"));
-                        }
-                        if raw.r_offset(LE) > section.size {
-                            return Err(self.malformed("a relocation lies outside of its section"));
-                        }
-                    }
-                    if !section.relocations.is_empty() {
-                        return Err(self.unsupported("two relocation sections for one section"));
-                    }
-                    section.relocations = relocations;
-                }
-                elf::SHT_REL => return Err(self.unsupported("relocations without addends")),
-                elf::SHT_GROUP => {
-                    let Some((flags, members)) = header.group(LE, self.data).map_err(err)? else {
-                        continue;
-                    };
-                    if flags & elf::GRP_COMDAT == 0 {
-                        continue;
-                    }
-                    let signature = header.sh_info(LE);
-                    if signature == 0 || signature as usize >= symtab.len() {
-                        return Err(self.malformed("a section group's symbol does not exist"));
-                    }
-                    let signature = objects.symbols[(first_symbol + signature) as usize]
-                        .name
-                        .clone();
-                    let members = members
-                        .iter()
-                        .map(|index| match index.get(LE) {
-                            i if (i as usize) < section_count => Ok(SectionId(first_section + i)),
-                            _ => Err(self.malformed("a section group's member does not exist")),
-                        })
-                        .collect::<Result<_, _>>()?;
-                    objects.groups.push(Group { signature, members });
-                }
-                _ => {}
+    /// Where a symbol is defined.
+    fn place(
+        &self,
+        own: &Own<'a>,
+        index: object::SymbolIndex,
+        raw: &elf::Sym64<LE>,
+    ) -> Result<Place, Error> {
+        match (raw.st_type(), raw.st_shndx(LE)) {
+            (elf::STT_TLS, _) => return Ok(Place::Unusable("thread-local")),
+            (elf::STT_GNU_IFUNC, _) => return Ok(Place::Unusable("indirect function")),
+            (_, elf::SHN_ABS) => return Ok(Place::Absolute),
+            (_, elf::SHN_COMMON) => return Ok(Place::Unusable("common")),
+            _ => {}
+        }
+        match own
+            .symtab
+            .symbol_section(LE, raw, index)
+            .map_err(|e| self.malformed(e.to_string()))?
+        {
+            Some(section) if section.0 < own.table.len() => {
+                Ok(Place::Section(own.section(section.0 as u32)))
+            }
+            Some(_) => Err(self.malformed("a symbol's section does not exist")),
+            None => Ok(Place::Undefined),
+        }
+    }
+
+    fn read_relocations(
+        &self,
+        own: &Own<'a>,
+        header: &elf::SectionHeader64<LE>,
+        objects: &mut Objects<'a>,
+    ) -> Result<(), Error> {
+        let target = header.sh_info(LE);
+        if target == 0 || target as usize >= own.table.len() {
+            return Err(self.malformed("relocations for a section that does not exist"));
+        }
+        let section = &mut objects.sections[own.section(target).0 as usize];
+        if section.kind == Kind::Dropped {
+            return Ok(());
+        }
+        if header.sh_link(LE) as usize != own.symtab.section().0 {
+            return Err(self.malformed("relocations against another symbol table"));
+        }
+        let Some((relocations, _)) = header
+            .rela(LE, self.data)
+            .map_err(|e| self.malformed(e.to_string()))?
+        else {
+            return Ok(());
+        };
+        for raw in relocations {
+            if raw.r_sym(LE, false) as usize >= own.symtab.len().max(1) {
+                return Err(self.malformed("a relocation's symbol does not exist"));
+            }
+            if raw.r_offset(LE) > section.size {
+                return Err(self.malformed("a relocation lies outside of its section"));
             }
         }
+        if !section.relocations.is_empty() {
+            return Err(self.unsupported("two relocation sections for one section"));
+        }
+        section.relocations = relocations;
+        Ok(())
+    }
+
+    /// Reads a group of which the linker keeps one of each signature; of another kind there is nothing to know.
+    fn read_group(
+        &self,
+        own: &Own<'a>,
+        header: &elf::SectionHeader64<LE>,
+        objects: &mut Objects<'a>,
+    ) -> Result<(), Error> {
+        let Some((flags, members)) = header
+            .group(LE, self.data)
+            .map_err(|e| self.malformed(e.to_string()))?
+        else {
+            return Ok(());
+        };
+        if flags & elf::GRP_COMDAT == 0 {
+            return Ok(());
+        }
+        let signature = header.sh_info(LE);
+        if signature == 0 || signature as usize >= own.symtab.len() {
+            return Err(self.malformed("a section group's symbol does not exist"));
+        }
+        let signature = objects.symbols[(own.first_symbol + signature) as usize]
+            .name
+            .clone();
+        let members = members
+            .iter()
+            .map(|index| match index.get(LE) {
+                i if (i as usize) < own.table.len() => Ok(own.section(i)),
+                _ => Err(self.malformed("a section group's member does not exist")),
+            })
+            .collect::<Result<_, _>>()?;
+        objects.groups.push(Group { signature, members });
         Ok(())
     }
 

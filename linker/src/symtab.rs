@@ -5,7 +5,7 @@
 
 use object::elf;
 
-use crate::{Image, MapSegment};
+use crate::{Image, Map, MapSegment};
 
 /// Names of the section headers: one for each segment with bytes, then the tables themselves.
 const SYMTAB: &str = ".symtab";
@@ -20,96 +20,116 @@ const SYMBOL: u64 = 24;
 pub fn with_symbols(image: &Image) -> Vec<u8> {
     let map = &image.map;
     let mut bytes = image.bytes.clone();
-    let mut names = vec![0];
     let mut section_names = vec![0];
     let mut headers = vec![[0; HEADER]];
-
     for segment in &map.segments {
-        let kind = if segment.file_size > 0 {
-            elf::SHT_PROGBITS
-        } else {
-            elf::SHT_NOBITS
-        };
+        let name = add_name(&mut section_names, section_name(segment));
+        headers.push(segment_header(segment, name));
+    }
+    let Symbols {
+        symbols,
+        names,
+        locals,
+    } = symbols(map);
+    let [symtab, strtab, shstrtab] =
+        [SYMTAB, STRTAB, SHSTRTAB].map(|name| add_name(&mut section_names, name));
+    let strtab_index = headers.len() as u32 + 1;
+    headers.push(section_header(SectionHeader {
+        name: symtab,
+        kind: elf::SHT_SYMTAB,
+        offset: append(&mut bytes, &symbols),
+        size: symbols.len() as u64,
+        link: strtab_index,
+        info: locals,
+        align: 8,
+        entry_size: SYMBOL,
+        ..SectionHeader::default()
+    }));
+    for (name, table) in [(strtab, names), (shstrtab, section_names)] {
         headers.push(section_header(SectionHeader {
-            name: add_name(&mut section_names, section_name(segment)),
-            kind,
-            flags: flags(segment),
-            address: segment.address,
-            offset: segment.file_offset,
-            size: if segment.file_size > 0 {
-                segment.file_size
-            } else {
-                segment.mem_size
-            },
+            name,
+            kind: elf::SHT_STRTAB,
+            offset: append(&mut bytes, &table),
+            size: table.len() as u64,
             align: 1,
             ..SectionHeader::default()
         }));
     }
 
-    let mut symbols = vec![0; SYMBOL as usize];
-    let mut locals = 1;
-    // gABI, "Symbol Table": local symbols come first.
-    for global in [false, true] {
-        for symbol in map.symbols.iter().filter(|symbol| symbol.global == global) {
-            let section = map.segments.iter().position(|segment| {
-                (segment.address..=segment.address + segment.mem_size).contains(&symbol.address)
-            });
-            let binding = if global {
-                elf::STB_GLOBAL
-            } else {
-                elf::STB_LOCAL
-            };
-            let kind = if symbol.function {
-                elf::STT_FUNC
-            } else {
-                elf::STT_NOTYPE
-            };
-            let section = section.map_or(elf::SHN_ABS, |section| section as u16 + 1);
-            symbols.extend(add_name(&mut names, &symbol.name).to_le_bytes());
-            symbols.extend([binding << 4 | kind, 0]);
-            symbols.extend(section.to_le_bytes());
-            symbols.extend(symbol.address.to_le_bytes());
-            symbols.extend(symbol.size.to_le_bytes());
-            locals += u32::from(!global);
-        }
-    }
-
-    let strtab = headers.len() as u32 + 1;
-    let tables = [SYMTAB, STRTAB, SHSTRTAB].map(|name| add_name(&mut section_names, name));
-    for (i, (name, table)) in tables
-        .into_iter()
-        .zip([symbols, names, section_names])
-        .enumerate()
-    {
-        bytes.resize(bytes.len().next_multiple_of(8), 0);
-        let is_symtab = i == 0;
-        headers.push(section_header(SectionHeader {
-            name,
-            kind: if is_symtab {
-                elf::SHT_SYMTAB
-            } else {
-                elf::SHT_STRTAB
-            },
-            offset: bytes.len() as u64,
-            size: table.len() as u64,
-            link: if is_symtab { strtab } else { 0 },
-            info: if is_symtab { locals } else { 0 },
-            align: if is_symtab { 8 } else { 1 },
-            entry_size: if is_symtab { SYMBOL } else { 0 },
-            ..SectionHeader::default()
-        }));
-        bytes.extend(table);
-    }
-
-    bytes.resize(bytes.len().next_multiple_of(8), 0);
-    let e_shoff = bytes.len() as u64;
     let e_shnum = headers.len() as u16;
-    bytes.extend(headers.as_flattened());
+    let e_shoff = append(&mut bytes, headers.as_flattened());
     // gABI, "ELF Header".
     bytes[40..48].copy_from_slice(&e_shoff.to_le_bytes());
     bytes[60..62].copy_from_slice(&e_shnum.to_le_bytes());
     bytes[62..64].copy_from_slice(&(e_shnum - 1).to_le_bytes());
     bytes
+}
+
+/// Appends a table, aligned. Returns its offset.
+fn append(bytes: &mut Vec<u8>, table: &[u8]) -> u64 {
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    let offset = bytes.len() as u64;
+    bytes.extend(table);
+    offset
+}
+
+fn segment_header(segment: &MapSegment, name: u32) -> [u8; HEADER] {
+    let (kind, size) = match segment.file_size {
+        0 => (elf::SHT_NOBITS, segment.mem_size),
+        size => (elf::SHT_PROGBITS, size),
+    };
+    section_header(SectionHeader {
+        name,
+        kind,
+        flags: flags(segment),
+        address: segment.address,
+        offset: segment.file_offset,
+        size,
+        align: 1,
+        ..SectionHeader::default()
+    })
+}
+
+/// The two tables of symbols.
+struct Symbols {
+    /// Entries, local ones first (gABI, "Symbol Table").
+    symbols: Vec<u8>,
+    names: Vec<u8>,
+    /// Local entries, that without a name included.
+    locals: u32,
+}
+
+fn symbols(map: &Map) -> Symbols {
+    let mut names = vec![0];
+    let mut symbols = vec![0; SYMBOL as usize];
+    let (local, global): (Vec<_>, Vec<_>) = map.symbols.iter().partition(|symbol| !symbol.global);
+    let locals = local.len() as u32 + 1;
+    for symbol in local.into_iter().chain(global) {
+        let section = map.segments.iter().position(|segment| {
+            (segment.address..=segment.address + segment.mem_size).contains(&symbol.address)
+        });
+        let binding = if symbol.global {
+            elf::STB_GLOBAL
+        } else {
+            elf::STB_LOCAL
+        };
+        let kind = if symbol.function {
+            elf::STT_FUNC
+        } else {
+            elf::STT_NOTYPE
+        };
+        let section = section.map_or(elf::SHN_ABS, |section| section as u16 + 1);
+        symbols.extend(add_name(&mut names, &symbol.name).to_le_bytes());
+        symbols.extend([binding << 4 | kind, 0]);
+        symbols.extend(section.to_le_bytes());
+        symbols.extend(symbol.address.to_le_bytes());
+        symbols.extend(symbol.size.to_le_bytes());
+    }
+    Symbols {
+        symbols,
+        names,
+        locals,
+    }
 }
 
 fn section_name(segment: &MapSegment) -> &'static str {

@@ -4,7 +4,7 @@
 
 use super::{Linker, Resolved, host_type};
 use crate::canonical;
-use crate::error::{Error, Printable, Result};
+use crate::error::{Error, Place, Printable, Result};
 use crate::module::{FuncType, GlobalType, Item, Module, ValType};
 use crate::options::UnknownImports;
 use crate::program::*;
@@ -18,7 +18,10 @@ impl<'m> Linker<'m, '_> {
         later: &[Module<'_>],
     ) -> Result<Resolved> {
         let module = instance.module;
-        let place = module.place().at(import.offset);
+        let place = Place {
+            offset: Some(import.offset),
+            ..module.place()
+        };
         let what = format!(
             "{} \"{}\" \"{}\"",
             import.item.kind(),

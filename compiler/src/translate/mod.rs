@@ -22,6 +22,7 @@ mod simd;
 mod size;
 mod stack;
 mod state;
+mod step;
 mod table;
 mod thread;
 

@@ -73,17 +73,8 @@ impl Translator<'_, '_> {
     fn element_address(&mut self, element: Storage, array: Value, index: Value) -> Value {
         let index = self.widen(index);
         let length = self.array_length(array);
-        let outside = self
-            .builder
-            .ins()
-            .icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
-        self.builder
-            .ins()
-            .trapnz(outside, trap_code(TrapCode::ArrayOutOfBounds));
-        let offset = self
-            .builder
-            .ins()
-            .ishl_imm_u(index, i64::from(element.log2));
+        self.trap_if_outside(IntCC::UnsignedGreaterThanOrEqual, index, length);
+        let offset = self.bytes_of(element, index);
         self.builder.ins().iadd(array, offset)
     }
 
@@ -98,19 +89,18 @@ impl Translator<'_, '_> {
         let (index, length) = (self.widen(index), self.widen(length));
         let end = self.builder.ins().iadd(index, length);
         let there = self.array_length(array);
-        let outside = self
-            .builder
-            .ins()
-            .icmp(IntCC::UnsignedGreaterThan, end, there);
+        self.trap_if_outside(IntCC::UnsignedGreaterThan, end, there);
+        let offset = self.bytes_of(element, index);
+        let first = self.builder.ins().iadd(array, offset);
+        self.builder.ins().iadd_imm_u(first, i64::from(ELEMENTS))
+    }
+
+    /// Traps if the comparison of an index (i64) with an array's length holds.
+    fn trap_if_outside(&mut self, comparison: IntCC, index: Value, length: Value) {
+        let outside = self.builder.ins().icmp(comparison, index, length);
         self.builder
             .ins()
             .trapnz(outside, trap_code(TrapCode::ArrayOutOfBounds));
-        let offset = self
-            .builder
-            .ins()
-            .ishl_imm_u(index, i64::from(element.log2));
-        let first = self.builder.ins().iadd(array, offset);
-        self.builder.ins().iadd_imm_u(first, i64::from(ELEMENTS))
     }
 
     fn first_element(&mut self, array: Value) -> Value {
