@@ -78,10 +78,17 @@ pub(crate) fn output_of(mut command: Command) -> Result<Vec<u8>> {
         return Ok(output.stdout);
     }
     let said = String::from_utf8_lossy(&output.stderr);
+    // On one line, without the backtrace that wasmtime adds when it is told to.
+    let lines: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .take_while(|line| *line != "Stack backtrace:")
+        .filter(|line| !line.is_empty() && *line != "Caused by:")
+        .collect();
     Err(Error::new(format!(
         "{}: {}",
         output.status,
-        said.trim().replace('\n', " ")
+        lines.join(" ")
     )))
 }
 

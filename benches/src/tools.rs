@@ -4,7 +4,7 @@
 //! tool is in this file.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use object::elf;
 use object::read::elf::{ElfFile64, ProgramHeader};
@@ -12,6 +12,7 @@ use object::{Endianness, Object, ObjectSection};
 
 use crate::corpus::{Program, project_root};
 use crate::error::{Error, Result};
+use crate::process::output_of;
 
 /// The targets, the reference first.
 pub(crate) const TARGETS: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
@@ -97,19 +98,21 @@ impl Tools {
         target: Option<&str>,
         out: &Path,
     ) -> Result<()> {
-        run_quietly(self.elfin_build(program, target, out)).map_err(|e| {
+        output_of(self.elfin_build(program, target, out)).map_err(|e| {
             e.within(format!(
                 "elfin build {} --target {}",
                 program.name,
                 target.unwrap_or("native")
             ))
-        })
+        })?;
+        Ok(())
     }
 
     /// Builds wasmtime's file.
     pub(crate) fn build_theirs(&self, program: &Program, out: &Path) -> Result<()> {
-        run_quietly(self.wasmtime_compile(program, out))
-            .map_err(|e| e.within(format!("wasmtime compile {}", program.name)))
+        output_of(self.wasmtime_compile(program, out))
+            .map_err(|e| e.within(format!("wasmtime compile {}", program.name)))?;
+        Ok(())
     }
 }
 
@@ -167,32 +170,6 @@ fn first_line_of(command: &mut Command) -> Result<String> {
         .next()
         .unwrap_or("?")
         .to_owned())
-}
-
-/// Runs a compiler; what it said on standard error becomes the error.
-fn run_quietly(mut command: Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output().map_err(|e| {
-        Error::new(format!(
-            "cannot run {}: {e}",
-            command.get_program().display()
-        ))
-    })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    // On one line, without the backtrace that wasmtime adds when it is told to.
-    let lines: Vec<&str> = said
-        .lines()
-        .map(str::trim)
-        .take_while(|line| *line != "Stack backtrace:")
-        .filter(|line| !line.is_empty() && *line != "Caused by:")
-        .collect();
-    Err(Error::new(format!(
-        "{}: {}",
-        output.status,
-        lines.join(" ")
-    )))
 }
 
 /// Size of a file.

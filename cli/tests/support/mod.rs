@@ -67,6 +67,15 @@ impl Finished {
         );
         self
     }
+
+    /// Panics unless the process ended by this trap: status 134, and the message first on standard error.
+    #[track_caller]
+    pub(crate) fn expect_trap(&self, message: &str) -> &Self {
+        self.expect_code(134);
+        let expected = format!("elfin: trap: {message}");
+        assert_eq!(self.stderr.lines().next(), Some(&*expected));
+        self
+    }
 }
 
 /// Runs a process to its end. Its standard input is empty, or a file.

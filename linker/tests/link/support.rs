@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use elfin_linker::{Error, Image, Input, Options, Placement, Region};
+use elfin_linker::{Error, Image, Input, MapSegment, Options, Placement, Region};
 use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
 use object::{
     Architecture, BinaryFormat, Endianness, RelocationFlags, SectionFlags, SectionKind,
@@ -420,6 +420,14 @@ pub(crate) fn address(image: &Image, name: &str) -> u64 {
     symbol
         .unwrap_or_else(|| panic!("no symbol {name} in\n{}", image.map))
         .address
+}
+
+/// The segment with code.
+pub(crate) fn code_segment(image: &Image) -> &MapSegment {
+    let mut segments = image.map.segments.iter();
+    segments
+        .find(|segment| segment.executable)
+        .expect("an executable segment")
 }
 
 /// Bytes of the image at an address.

@@ -87,12 +87,7 @@ fn the_linker_knows_where_code_lies() {
         let image = link(&[&b]).unwrap();
         let table = bytes_at(&image, address(&image, "table"), 24);
         let entry = |i: usize| u64::from_le_bytes(table[8 * i..][..8].try_into().unwrap());
-        let code = image
-            .map
-            .segments
-            .iter()
-            .find(|segment| segment.executable)
-            .unwrap();
+        let code = code_segment(&image);
         assert_eq!(entry(0), code.address);
         assert_eq!(entry(1), code.address + code.mem_size);
         assert_eq!(entry(2), 0x10_0000);

@@ -23,12 +23,7 @@ fn a_reader_finds_symbols_and_sections() {
         let expected = ["inside", "_start", "f"].map(|name| (name, address(&image, name)));
         assert_eq!(symbols, expected);
         let text = file.section_by_name(".text").unwrap();
-        let code = image
-            .map
-            .segments
-            .iter()
-            .find(|segment| segment.executable)
-            .unwrap();
+        let code = code_segment(&image);
         assert_eq!((text.address(), text.size()), (code.address, code.mem_size));
         assert_eq!(file.entry(), address(&image, "_start"));
     }

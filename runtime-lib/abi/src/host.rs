@@ -124,7 +124,7 @@ pub struct HostFunction {
     pub module: &'static str,
     /// Import name.
     pub name: &'static str,
-    /// Symbol in the runtime; empty when the runtime does not have it yet.
+    /// Symbol in the runtime.
     pub symbol: &'static str,
     /// Wasm parameters (the descriptor before them not counted).
     pub params: &'static [ValType],

@@ -242,6 +242,25 @@ pub unsafe extern "C" fn thread_gc_allocate() -> u64 {
     )
 }
 
+/// Loads the registers that [`run_recoverable`] saved where the stack pointer leads, and returns to its caller.
+macro_rules! restore_saved {
+    () => {
+        concat!(
+            "ldp x19, x20, [sp, #16]\n",
+            "ldp x21, x22, [sp, #32]\n",
+            "ldp x23, x24, [sp, #48]\n",
+            "ldp x25, x26, [sp, #64]\n",
+            "ldp x27, x28, [sp, #80]\n",
+            "ldp d8, d9, [sp, #96]\n",
+            "ldp d10, d11, [sp, #112]\n",
+            "ldp d12, d13, [sp, #128]\n",
+            "ldp d14, d15, [sp, #144]\n",
+            "ldp x29, x30, [sp], #160\n",
+            "ret\n",
+        )
+    };
+}
+
 /// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
 /// stack stood, and the callee-saved registers lie there.
 ///
@@ -272,17 +291,7 @@ pub unsafe extern "C" fn run_recoverable(
         "mov x0, x1",
         "mov x1, x2",
         "blr x8",
-        "ldp x19, x20, [sp, #16]",
-        "ldp x21, x22, [sp, #32]",
-        "ldp x23, x24, [sp, #48]",
-        "ldp x25, x26, [sp, #64]",
-        "ldp x27, x28, [sp, #80]",
-        "ldp d8, d9, [sp, #96]",
-        "ldp d10, d11, [sp, #112]",
-        "ldp d12, d13, [sp, #128]",
-        "ldp d14, d15, [sp, #144]",
-        "ldp x29, x30, [sp], #160",
-        "ret",
+        restore_saved!(),
     )
 }
 
@@ -293,21 +302,7 @@ pub unsafe extern "C" fn run_recoverable(
 /// That call, which left `saved`, is still in progress, and nothing that it called needs to be cleaned up.
 #[unsafe(naked)]
 pub unsafe extern "C" fn recover(saved: u64, status: u32) -> ! {
-    naked_asm!(
-        "mov sp, x0",
-        "mov w0, w1",
-        "ldp x19, x20, [sp, #16]",
-        "ldp x21, x22, [sp, #32]",
-        "ldp x23, x24, [sp, #48]",
-        "ldp x25, x26, [sp, #64]",
-        "ldp x27, x28, [sp, #80]",
-        "ldp d8, d9, [sp, #96]",
-        "ldp d10, d11, [sp, #112]",
-        "ldp d12, d13, [sp, #128]",
-        "ldp d14, d15, [sp, #144]",
-        "ldp x29, x30, [sp], #160",
-        "ret",
-    )
+    naked_asm!("mov sp, x0", "mov w0, w1", restore_saved!(),)
 }
 
 /// Registers that a callee saves, as [`elfin_abi::exception::saved`] numbers them.

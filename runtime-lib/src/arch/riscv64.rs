@@ -247,6 +247,41 @@ pub unsafe extern "C" fn thread_gc_allocate() -> u64 {
     )
 }
 
+/// Loads the registers that [`run_recoverable`] saved where the stack pointer leads, and returns to its caller.
+macro_rules! restore_saved {
+    () => {
+        concat!(
+            "ld s1, 16(sp)\n",
+            "ld s2, 24(sp)\n",
+            "ld s3, 32(sp)\n",
+            "ld s4, 40(sp)\n",
+            "ld s5, 48(sp)\n",
+            "ld s6, 56(sp)\n",
+            "ld s7, 64(sp)\n",
+            "ld s8, 72(sp)\n",
+            "ld s9, 80(sp)\n",
+            "ld s10, 88(sp)\n",
+            "ld s11, 96(sp)\n",
+            "fld fs0, 104(sp)\n",
+            "fld fs1, 112(sp)\n",
+            "fld fs2, 120(sp)\n",
+            "fld fs3, 128(sp)\n",
+            "fld fs4, 136(sp)\n",
+            "fld fs5, 144(sp)\n",
+            "fld fs6, 152(sp)\n",
+            "fld fs7, 160(sp)\n",
+            "fld fs8, 168(sp)\n",
+            "fld fs9, 176(sp)\n",
+            "fld fs10, 184(sp)\n",
+            "fld fs11, 192(sp)\n",
+            "ld ra, 8(sp)\n",
+            "ld s0, 0(sp)\n",
+            "addi sp, sp, 208\n",
+            "ret\n",
+        )
+    };
+}
+
 /// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
 /// stack stood, and the callee-saved registers lie there.
 ///
@@ -292,33 +327,7 @@ pub unsafe extern "C" fn run_recoverable(
         "mv a0, a1",
         "mv a1, a2",
         "jalr t0",
-        "ld s1, 16(sp)",
-        "ld s2, 24(sp)",
-        "ld s3, 32(sp)",
-        "ld s4, 40(sp)",
-        "ld s5, 48(sp)",
-        "ld s6, 56(sp)",
-        "ld s7, 64(sp)",
-        "ld s8, 72(sp)",
-        "ld s9, 80(sp)",
-        "ld s10, 88(sp)",
-        "ld s11, 96(sp)",
-        "fld fs0, 104(sp)",
-        "fld fs1, 112(sp)",
-        "fld fs2, 120(sp)",
-        "fld fs3, 128(sp)",
-        "fld fs4, 136(sp)",
-        "fld fs5, 144(sp)",
-        "fld fs6, 152(sp)",
-        "fld fs7, 160(sp)",
-        "fld fs8, 168(sp)",
-        "fld fs9, 176(sp)",
-        "fld fs10, 184(sp)",
-        "fld fs11, 192(sp)",
-        "ld ra, 8(sp)",
-        "ld s0, 0(sp)",
-        "addi sp, sp, 208",
-        "ret",
+        restore_saved!(),
     )
 }
 
@@ -329,37 +338,7 @@ pub unsafe extern "C" fn run_recoverable(
 /// That call, which left `saved`, is still in progress, and nothing that it called needs to be cleaned up.
 #[unsafe(naked)]
 pub unsafe extern "C" fn recover(saved: u64, status: u32) -> ! {
-    naked_asm!(
-        "mv sp, a0",
-        "mv a0, a1",
-        "ld s1, 16(sp)",
-        "ld s2, 24(sp)",
-        "ld s3, 32(sp)",
-        "ld s4, 40(sp)",
-        "ld s5, 48(sp)",
-        "ld s6, 56(sp)",
-        "ld s7, 64(sp)",
-        "ld s8, 72(sp)",
-        "ld s9, 80(sp)",
-        "ld s10, 88(sp)",
-        "ld s11, 96(sp)",
-        "fld fs0, 104(sp)",
-        "fld fs1, 112(sp)",
-        "fld fs2, 120(sp)",
-        "fld fs3, 128(sp)",
-        "fld fs4, 136(sp)",
-        "fld fs5, 144(sp)",
-        "fld fs6, 152(sp)",
-        "fld fs7, 160(sp)",
-        "fld fs8, 168(sp)",
-        "fld fs9, 176(sp)",
-        "fld fs10, 184(sp)",
-        "fld fs11, 192(sp)",
-        "ld ra, 8(sp)",
-        "ld s0, 0(sp)",
-        "addi sp, sp, 208",
-        "ret",
-    )
+    naked_asm!("mv sp, a0", "mv a0, a1", restore_saved!(),)
 }
 
 /// Registers that a callee saves, as [`elfin_abi::exception::saved`] numbers them.

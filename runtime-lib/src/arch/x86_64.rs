@@ -251,6 +251,22 @@ pub unsafe extern "C" fn thread_gc_allocate() -> u64 {
     )
 }
 
+/// Loads the registers that [`run_recoverable`] saved where the stack pointer leads, and returns to its caller.
+macro_rules! restore_saved {
+    () => {
+        concat!(
+            "add rsp, 8\n",
+            "pop r15\n",
+            "pop r14\n",
+            "pop r13\n",
+            "pop r12\n",
+            "pop rbx\n",
+            "pop rbp\n",
+            "ret\n",
+        )
+    };
+}
+
 /// Calls `action(state, results)` in such a way that [`recover`] can end the call: `saved` is where the
 /// stack stood, and the callee-saved registers lie there.
 ///
@@ -277,14 +293,7 @@ pub unsafe extern "C" fn run_recoverable(
         "mov rdi, rsi",
         "mov rsi, rdx",
         "call rax",
-        "add rsp, 8",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
+        restore_saved!(),
     )
 }
 
@@ -295,18 +304,7 @@ pub unsafe extern "C" fn run_recoverable(
 /// That call, which left `saved`, is still in progress, and nothing that it called needs to be cleaned up.
 #[unsafe(naked)]
 pub unsafe extern "C" fn recover(saved: u64, status: u32) -> ! {
-    naked_asm!(
-        "mov rsp, rdi",
-        "mov eax, esi",
-        "add rsp, 8",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-    )
+    naked_asm!("mov rsp, rdi", "mov eax, esi", restore_saved!(),)
 }
 
 /// Registers that a callee saves, as [`elfin_abi::exception::saved`] numbers them.

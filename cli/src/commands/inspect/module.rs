@@ -149,12 +149,10 @@ fn is_provided(types: TypesRef<'_>, import: &wasmparser::Import<'_>) -> bool {
         host::ValType::F64 => wasmparser::ValType::F64,
     };
     let ty = types[id].unwrap_func();
-    !function.symbol.is_empty()
-        && ty
-            .params()
-            .iter()
-            .copied()
-            .eq(function.params.iter().map(value_type))
+    ty.params()
+        .iter()
+        .copied()
+        .eq(function.params.iter().map(value_type))
         && ty
             .results()
             .iter()

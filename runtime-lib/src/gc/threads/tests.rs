@@ -1,5 +1,6 @@
 //! Heaps of several threads in one address space, without threads: the account, and what moves where.
 
+use super::room::SLACK;
 use super::*;
 use crate::memory::LARGEST_PAGE;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
