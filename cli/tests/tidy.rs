@@ -201,30 +201,52 @@ fn every_arch_file_has_the_same_functions() {
     assert!(compared >= 2, "linker/ and runtime-lib/ have arch/");
 }
 
-#[test]
-fn every_file_opens_with_what_it_is() {
-    for name in [
+/// Every source file, tests and benches included.
+fn all_files() -> Vec<PathBuf> {
+    // The crates below `cli` and `runtime-lib` are found with them.
+    let crates = [
         "cli",
         "compiler",
         "linker",
-        "cli/image",
         "runtime-lib",
-        "runtime-lib/abi",
         "spec-tests",
         "fuzz",
         "benches",
-    ] {
-        for path in files(&workspace().join(name), "rs") {
-            let text = fs::read_to_string(&path).expect("source");
-            let target = path
-                .components()
-                .any(|component| component.as_os_str() == "target");
-            assert!(
-                target || text.starts_with("//! "),
-                "{} does not open with `//! `",
-                path.display()
-            );
-        }
+    ];
+    let mut all: Vec<PathBuf> = crates
+        .iter()
+        .flat_map(|name| files(&workspace().join(name), "rs"))
+        .collect();
+    all.retain(|path| {
+        let own = path.strip_prefix(workspace()).expect("below the workspace");
+        !own.components().any(|c| c.as_os_str() == "target")
+    });
+    assert!(all.len() > crates.len(), "the sources are not there");
+    all
+}
+
+#[test]
+fn every_file_opens_with_what_it_is() {
+    for path in all_files() {
+        let text = fs::read_to_string(&path).expect("source");
+        assert!(
+            text.starts_with("//! "),
+            "{} does not open with `//! `",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn a_file_is_about_one_thing() {
+    const MOST: usize = 700;
+    for path in all_files() {
+        let lines = fs::read_to_string(&path).expect("source").lines().count();
+        assert!(
+            lines <= MOST,
+            "{} has {lines} lines, more than {MOST}: what part of it wants a file of its own?",
+            path.display()
+        );
     }
 }
 

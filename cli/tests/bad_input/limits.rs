@@ -285,6 +285,13 @@ fn a_chain_of_15000_blocks() {
     );
 }
 
+/// Appends a section to a module.
+fn append(bytes: &mut Vec<u8>, section: &DataSection) {
+    let mut tail = Module::new();
+    tail.section(section);
+    bytes.extend_from_slice(&tail.finish()[HEADER.len()..]);
+}
+
 #[test]
 fn a_hundred_thousand_data_segments() {
     let text = body(&[], |_| {});
@@ -298,9 +305,7 @@ fn a_hundred_thousand_data_segments() {
     for i in 0..100_000 {
         data.active(0, &ConstExpr::i32_const((i * 10) & 0xffff), [i as u8]);
     }
-    let mut tail = Module::new();
-    tail.section(&data);
-    bytes.extend_from_slice(&tail.finish()[HEADER.len()..]);
+    append(&mut bytes, &data);
     let (ran, size) = runs(&bytes);
     ran.expect_code(0);
     assert!(size < 256 << 10, "{size}");
@@ -316,9 +321,7 @@ fn data_at_the_end_of_4_gib() {
     );
     let mut data = DataSection::new();
     data.active(0, &ConstExpr::i32_const(-10), *b"0123456789");
-    let mut tail = Module::new();
-    tail.section(&data);
-    bytes.extend_from_slice(&tail.finish()[HEADER.len()..]);
+    append(&mut bytes, &data);
     let (ran, size) = runs(&bytes);
     ran.expect_code(0);
     assert!(size < 256 << 10, "{size}");

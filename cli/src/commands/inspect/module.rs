@@ -13,6 +13,7 @@ use super::section;
 use super::types::Names;
 
 /// A module.
+#[derive(Default)]
 pub(super) struct Described {
     size: usize,
     imports: Vec<Import>,
@@ -56,21 +57,13 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
         message: error.message().to_owned(),
         place: Place {
             module: name.to_owned(),
-            function: None,
-            offset: Some(error.offset()),
-        },
+            ..Place::default()
+        }
+        .at(error.offset()),
     };
-    let all = WasmFeatures::all();
     let mut described = Described {
         size: bytes.len(),
-        imports: Vec::new(),
-        exports: Vec::new(),
-        memories: Vec::new(),
-        tables: Vec::new(),
-        start: false,
-        opaque: false,
-        features: Vec::new(),
-        needs: Vec::new(),
+        ..Described::default()
     };
     if Parser::is_component(&binary) {
         described
@@ -78,7 +71,7 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
             .extend(verdict.map(|error| error.to_string()));
         return Ok(described);
     }
-    let types = Validator::new_with_features(all)
+    let types = Validator::new_with_features(WasmFeatures::all())
         .validate_all(&binary)
         .map_err(invalid)?;
     let types = types.as_ref();
@@ -95,30 +88,20 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import.map_err(invalid)?;
-                    let ty = entity(&names, types.entity_type_from_import(&import));
-                    let provided = is_provided(types, &import);
-                    let (module, name) = (import.module.to_owned(), import.name.to_owned());
                     described.imports.push(Import {
-                        module,
-                        name,
-                        ty,
-                        provided,
+                        module: import.module.to_owned(),
+                        name: import.name.to_owned(),
+                        ty: entity(&names, types.entity_type_from_import(&import)),
+                        provided: is_provided(types, &import),
                     });
                 }
             }
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export.map_err(invalid)?;
-                    let ty = match export.kind {
-                        ExternalKind::Func | ExternalKind::FuncExact => {
-                            let id = types.core_function_at(export.index);
-                            entity(&names, Some(EntityType::Func(id)))
-                        }
-                        _ => entity(&names, types.entity_type_from_export(&export)),
-                    };
                     described.exports.push(Export {
                         name: export.name.to_owned(),
-                        ty,
+                        ty: entity(&names, exported(types, &export)),
                     });
                 }
             }
@@ -132,6 +115,15 @@ pub(super) fn describe(name: &str, bytes: &[u8]) -> Result<Described, Error> {
     described.features = features_used(&binary);
     described.needs = needs(&described, verdict.as_ref());
     Ok(described)
+}
+
+fn exported(types: TypesRef<'_>, export: &wasmparser::Export<'_>) -> Option<EntityType> {
+    match export.kind {
+        ExternalKind::Func | ExternalKind::FuncExact => {
+            Some(EntityType::Func(types.core_function_at(export.index)))
+        }
+        _ => types.entity_type_from_export(export),
+    }
 }
 
 /// Whether elfin has this host function, with this very type.
