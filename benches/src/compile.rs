@@ -53,59 +53,30 @@ pub(crate) fn measure(bench: &Bench) -> Result<Report> {
         .push(format!("{} threads on both sides.", bench.threads));
     for (i, (size, module)) in modules.iter().enumerate() {
         eprintln!("{}", module.name);
-        let largest = i == 0;
+        let is_largest = i == 0;
+        let mut row: Vec<Cell> = vec![module.name.as_str().into(), Cell::Bytes(*size)];
         match measure_module(bench, module, folder.path()) {
             Ok(pairs) => {
-                let of = |side: fn(&Pair) -> Usage, what: fn(Usage) -> f64| {
-                    median(pairs.iter().map(|pair| what(side(pair))))
-                };
-                let ratio = |what: fn(Usage) -> f64| {
-                    median(pairs.iter().map(|pair| what(pair.ours) / what(pair.theirs)))
-                };
-                let mut row: Vec<Cell> = vec![module.name.as_str().into(), Cell::Bytes(*size)];
-                for what in [
-                    |usage: Usage| usage.wall.as_secs_f64(),
-                    |usage: Usage| usage.cpu().as_secs_f64(),
-                ] {
-                    row.extend([
-                        Cell::Seconds(of(|pair| pair.ours, what)),
-                        Cell::Seconds(of(|pair| pair.theirs, what)),
-                        Cell::Ratio(ratio(what)),
-                    ]);
-                }
-                let peak = |usage: Usage| usage.peak as f64;
-                row.extend([
-                    Cell::Bytes(of(|pair| pair.ours, peak) as u64),
-                    Cell::Bytes(of(|pair| pair.theirs, peak) as u64),
-                    Cell::Ratio(ratio(peak)),
-                ]);
-                report.rows.push(row);
-                if largest {
-                    let wall = ratio(|usage| usage.wall.as_secs_f64());
-                    report
-                        .figures
-                        .push(Figure::new(WALL, wall, 1.0).note(&module.name));
-                    report
-                        .figures
-                        .push(Figure::new(PEAK, ratio(peak), 1.0).note(&module.name));
+                row.extend(cells(&pairs));
+                if is_largest {
+                    let figure =
+                        |name, what| Figure::new(name, ratio(&pairs, what), 1.0).note(&module.name);
+                    report.figures.push(figure(WALL, wall));
+                    report.figures.push(figure(PEAK, peak));
                 }
             }
             Err(error) => {
                 eprintln!("{}: {error}", module.name);
                 let what = format!("failed: {}", error.brief());
-                report.rows.push(vec![
-                    module.name.as_str().into(),
-                    Cell::Bytes(*size),
-                    what.clone().into(),
-                ]);
-                if largest {
-                    report
-                        .figures
-                        .push(Figure::missing(WALL, 1.0, &module.name));
-                    report.figures.push(Figure::missing(PEAK, 1.0, what));
+                row.push(what.clone().into());
+                if is_largest {
+                    let wall = Figure::missing(WALL, 1.0, &module.name);
+                    let peak = Figure::missing(PEAK, 1.0, what);
+                    report.figures.extend([wall, peak]);
                 }
             }
         }
+        report.rows.push(row);
     }
     if report.figures.is_empty() {
         report
@@ -113,6 +84,42 @@ pub(crate) fn measure(bench: &Bench) -> Result<Report> {
             .push(Figure::missing(WALL, 1.0, "no real modules here"));
     }
     Ok(report)
+}
+
+/// What is compared of a compilation: seconds, or bytes.
+type Measure = fn(Usage) -> f64;
+
+fn wall(usage: Usage) -> f64 {
+    usage.wall.as_secs_f64()
+}
+
+fn cpu(usage: Usage) -> f64 {
+    usage.cpu().as_secs_f64()
+}
+
+fn peak(usage: Usage) -> f64 {
+    usage.peak as f64
+}
+
+fn ratio(pairs: &[Pair], what: Measure) -> f64 {
+    median(pairs.iter().map(|pair| what(pair.ours) / what(pair.theirs)))
+}
+
+/// Ours, theirs and the ratio: of wall time, CPU time, peak memory.
+fn cells(pairs: &[Pair]) -> Vec<Cell> {
+    let both = |what: Measure, cell: fn(f64) -> Cell| {
+        [
+            cell(median(pairs.iter().map(|pair| what(pair.ours)))),
+            cell(median(pairs.iter().map(|pair| what(pair.theirs)))),
+            Cell::Ratio(ratio(pairs, what)),
+        ]
+    };
+    [
+        both(wall, Cell::Seconds),
+        both(cpu, Cell::Seconds),
+        both(peak, |bytes| Cell::Bytes(bytes as u64)),
+    ]
+    .concat()
 }
 
 fn measure_module(bench: &Bench, module: &Program, folder: &std::path::Path) -> Result<Vec<Pair>> {

@@ -1,8 +1,9 @@
 //! The command line of elfin: mode → function → exit code.
 //!
 //! This crate alone touches files, the terminal and exit codes. Its rooms: `args` and `grants` (as typed),
-//! `config` (what a file adds) → `plan` (validated) → `commands`, which use `input`, `assemble` (compiler, runtime and linker meet there),
-//! `output`, `cache` and `note`; `report` is what a person reads when something fails.
+//! `config` (what a file adds) → `plan` (validated) → `commands`, which use `input`, `assemble` (compiler,
+//! runtime and linker meet there), `output`, `cache` and `note`; `report` is what a person reads when something
+//! fails.
 
 mod args;
 mod assemble;

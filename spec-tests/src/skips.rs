@@ -5,9 +5,9 @@
 //! scripts run completely.
 //!
 //! A line is `pattern: feature feature …`; the pattern is the path of a script, or of a folder followed by
-//! `/*` for every script in it; `@riscv64` behind the pattern makes it a line about that target alone. Where the pattern is a script and a line of it, `script:17`, the directive
-//! there is expected to fail, and the one word behind the colon says why. Lines that begin with `#` are
-//! comments.
+//! `/*` for every script in it; `@riscv64` behind the pattern makes it a line about that target alone. Where
+//! the pattern is a script and a line of it, `script:17`, the directive there is expected to fail, and the one
+//! word behind the colon says why. Lines that begin with `#` are comments.
 
 use crate::{Outcome, Report};
 use elfin_compiler::Arch;

@@ -64,7 +64,7 @@ fn start(plan: &RunPlan, executable: &Path) -> Failure {
             Some(qemu) => {
                 let mut command = Command::new(qemu);
                 // Emulation leaves vectors out unless it is told.
-                if program_vectors(plan) && std::env::var_os("QEMU_CPU").is_none() {
+                if uses_vectors(plan) && std::env::var_os("QEMU_CPU").is_none() {
                     command.args(["-cpu", "rv64,v=true,vext_spec=v1.0"]);
                 }
                 command.arg("-0").arg(&name).arg(executable);
@@ -97,7 +97,7 @@ fn start(plan: &RunPlan, executable: &Path) -> Failure {
 }
 
 /// Whether the program may use vectors that emulation has only when asked.
-fn program_vectors(plan: &RunPlan) -> bool {
+fn uses_vectors(plan: &RunPlan) -> bool {
     plan.program.options(plan.arch).cpu.has(Feature::V)
 }
 

@@ -10,7 +10,8 @@
 use core::mem::offset_of;
 
 /// An exception of a program that makes no other objects; otherwise it is a struct of [`crate::gc`], whose number of a
-/// type stands where the tag does here. What it carries follows: a word for each value, two words, aligned to 16 bytes, for a vector.
+/// type stands where the tag does here. What it carries follows: a word for each value; two words, aligned to 16 bytes,
+/// for a vector.
 #[repr(C, align(16))]
 #[derive(Debug)]
 pub struct Exception {

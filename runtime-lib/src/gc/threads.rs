@@ -3,8 +3,10 @@
 //! In: the compiler's account of the program, and a thread that needs room. Out: room for objects of that thread, which
 //! nobody else knows: no thread waits for another's collection. What they share is the address space below 4 GiB, of
 //! which each heap takes a region; a collection moves what lives to another region and gives the old one back, or keeps
-//! it for the next time where it is small. All heaps together hold no more than the program's most. Rooms: `account` is what is
-//! shared, `window` the address space, `room` decides who gets how much of it, `entry` is what generated code calls.
+//! it for the next time where it is small. All heaps together hold no more than the program's most.
+//!
+//! Rooms: `account` is what heaps share, `window` the address space, `room` decides who gets how much of it, `entry` is
+//! what generated code calls.
 //!
 //! # Safety
 //! See [`super`], and: a thread's record and its regions are used by this thread only, the shared account under its lock.

@@ -1,7 +1,7 @@
 //! What generated code and the boot sequence call.
 //!
-//! In: the program's record; the calling thread's own state is found from its stack. Out: addresses of objects. The window
-//! of all heaps is here: the only static of this part.
+//! In: the program's record; the calling thread's own state is found from its stack. Out: addresses of objects. The
+//! account of all heaps is here, the only static of this part.
 #![allow(unsafe_code, reason = "entered from generated code")]
 
 use super::{Heaps, Place, Window};

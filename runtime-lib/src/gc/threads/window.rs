@@ -1,7 +1,7 @@
 //! The address space below 4 GiB that the heaps of all threads share, and the kernel's pages in it.
 //!
-//! In: a number of bytes. Out: a [`Region`] that can be read and written, and is nobody else's. What no heap has taken is
-//! without access.
+//! In: a number of bytes. Out: a [`Region`] that can be read and written, and is nobody else's. What no heap has taken
+//! is without access.
 //!
 //! # Safety
 //! A region is used by the thread that took it only, until that gives it back.
