@@ -214,13 +214,19 @@ fn an_import_that_leads_back_to_itself() {
     ]);
     let said = refused(&scratch, "--link a=a.wat --link b=b.wat");
     assert!(
-        said.contains("unknown import: function \"a\" \"f\": the export of that name is this import"),
+        said.contains(
+            "unknown import: function \"a\" \"f\": the export of that name is this import"
+        ),
         "{said}"
     );
     // A name of one's own is nobody's.
     let ran = run_elfin(scratch.path(), "build own.wat");
     ran.expect_code(1);
-    assert!(ran.stderr.contains("provide it with --link"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("provide it with --link"),
+        "{}",
+        ran.stderr
+    );
 }
 
 /// Many imports that lead through each other: no recursion, no square of their number.

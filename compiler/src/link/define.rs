@@ -96,7 +96,7 @@ impl<'m> Linker<'m, '_> {
         let module = draft.module;
         let hosts = draft.hosts.clone();
         let instance = self.instance(draft);
-        self.initial_values(id, &instance);
+        self.initial_values(&instance);
         self.segments(id, &instance);
         // A host function works on the importing instance's memory.
         let memory = match module.export("memory") {
@@ -138,32 +138,21 @@ impl<'m> Linker<'m, '_> {
     }
 
     /// Evaluates what its globals and tables begin with.
-    fn initial_values(&mut self, id: InstanceId, instance: &Instance<'_>) {
-        for global in &instance.globals {
-            let Global {
-                instance: owner,
-                index,
-                ..
-            } = self.program.globals[global.index()];
-            let init = &instance.module.globals[index as usize].init;
-            if owner == id {
-                let init = init
-                    .as_ref()
-                    .expect("a defined global has an initial value");
-                self.program.globals[global.index()].init = self.evaluate(instance, init);
-            }
+    fn initial_values(&mut self, instance: &Instance<'_>) {
+        let module = instance.module;
+        let own = instance
+            .globals
+            .iter()
+            .skip(module.imported_globals as usize);
+        for (global, position) in own.zip(module.imported_globals as usize..) {
+            let init = module.globals[position].init.as_ref();
+            let init = init.expect("a defined global has an initial value");
+            self.program.globals[global.index()].init = self.evaluate(instance, init);
         }
-        for table in &instance.tables {
-            let table = table.index();
-            let Table {
-                instance: owner,
-                index,
-                ..
-            } = self.program.tables[table];
-            if owner == id
-                && let Some(init) = &instance.module.tables[index as usize].init
-            {
-                self.program.tables[table].init = self.evaluate(instance, init);
+        let own = instance.tables.iter().skip(module.imported_tables as usize);
+        for (table, position) in own.zip(module.imported_tables as usize..) {
+            if let Some(init) = &module.tables[position].init {
+                self.program.tables[table.index()].init = self.evaluate(instance, init);
             }
         }
     }
