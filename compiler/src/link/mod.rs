@@ -127,6 +127,11 @@ impl<'m> Draft<'m> {
         draft
     }
 
+    /// The program-wide type of a function.
+    fn function_type(&self, index: u32) -> TypeId {
+        self.types[self.module.functions[index as usize] as usize]
+    }
+
     fn slot(&self, item: Item) -> Slot {
         let (space, index) = place(item);
         self.spaces[space][index]

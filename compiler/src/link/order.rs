@@ -5,10 +5,10 @@
 //! contents before its turn. So no code may run until then, and nothing may be computed from it or written to its
 //! tables. Its memory is zero, and takes segments.
 
-use super::resolve::{describe_import, import_place};
-use super::{Draft, Linker};
+use super::Linker;
+use super::resolve::Wanted;
 use crate::error::{Error, Printable, Result};
-use crate::module::{ConstExpr, ConstOperator, Import, Item, Module, SegmentMode};
+use crate::module::{ConstExpr, ConstOperator, Item, Module, SegmentMode};
 use crate::program::InstanceId;
 use std::collections::HashMap;
 
@@ -16,75 +16,58 @@ impl Linker<'_, '_> {
     /// # Errors
     /// [`Error::Link`] for the first import that asks too much of a later module.
     pub(super) fn check_order(&self) -> Result<()> {
-        let mut next_start = None;
+        // The first instance from each one on that has a start function.
         let mut starts = vec![None; self.drafts.len()];
+        let mut next = None;
         for (position, draft) in self.drafts.iter().enumerate().rev() {
             if draft.module.start.is_some() {
-                next_start = Some(InstanceId(position as u32));
+                next = Some(InstanceId(position as u32));
             }
-            starts[position] = next_start;
+            starts[position] = next;
         }
-        for (draft, start) in self.drafts.iter().zip(starts) {
-            if draft.late.is_empty() {
-                continue;
-            }
-            self.check_start(draft, start)?;
-            let late: HashMap<Item, InstanceId> = draft
+        for (id, (draft, start)) in (0..).map(InstanceId).zip(self.drafts.iter().zip(starts)) {
+            self.check_start(id, start)?;
+            let late: HashMap<Item, (u32, InstanceId)> = draft
                 .late
                 .iter()
-                .map(|(number, owner)| (draft.module.imports[*number as usize].item, *owner))
+                .map(|late| (draft.module.imports[late.0 as usize].item, *late))
                 .collect();
-            for (item, what) in used_by_instantiation(draft.module) {
-                if let Some(owner) = late.get(&item) {
-                    let mut imports = draft.module.imports.iter();
-                    let import = imports
-                        .find(|import| import.item == item)
-                        .expect("what is late is imported");
-                    return Err(self.error(draft.module, import, *owner, what));
+            if late.is_empty() {
+                continue;
+            }
+            for (item, why) in used_by_instantiation(draft.module) {
+                if let Some((number, owner)) = late.get(&item) {
+                    return Err(self.too_early((id, *number), *owner, why));
                 }
             }
         }
         Ok(())
     }
 
-    /// `start` is the first instance, from this one on, that has a start function.
-    fn check_start(&self, draft: &Draft<'_>, start: Option<InstanceId>) -> Result<()> {
+    fn check_start(&self, id: InstanceId, start: Option<InstanceId>) -> Result<()> {
         let Some(start) = start else {
             return Ok(());
         };
-        // A tag has no contents.
-        let mut late = draft.late.iter().map(|(number, owner)| {
-            let import = &draft.module.imports[*number as usize];
-            (import, *owner)
-        });
-        let found =
-            late.find(|(import, owner)| *owner > start && !matches!(import.item, Item::Tag(_)));
-        let Some((import, owner)) = found else {
-            return Ok(());
-        };
-        let name = &self.draft_of(start).module.name;
-        let what = format!(
-            "the start function of {} runs before that; let it export `_initialize` instead, which runs after",
-            Printable(name)
-        );
-        Err(self.error(draft.module, import, owner, &what))
+        let draft = self.draft_of(id);
+        for (number, owner) in &draft.late {
+            // A tag has no contents.
+            let item = draft.module.imports[*number as usize].item;
+            if *owner > start && !matches!(item, Item::Tag(_)) {
+                let why = format!(
+                    "the start function of {} runs before that; let it export `_initialize` instead, which runs after",
+                    Printable(&self.draft_of(start).module.name)
+                );
+                return Err(self.too_early((id, *number), *owner, &why));
+            }
+        }
+        Ok(())
     }
 
-    fn error(
-        &self,
-        module: &Module<'_>,
-        import: &Import<'_>,
-        owner: InstanceId,
-        what: &str,
-    ) -> Error {
-        Error::Link {
-            message: format!(
-                "{} is of {}, which is instantiated later, and {what}",
-                describe_import(import),
-                Printable(&self.draft_of(owner).module.name)
-            ),
-            place: import_place(module, import),
-        }
+    fn too_early(&self, import: Wanted, owner: InstanceId, why: &str) -> Error {
+        let owner = Printable(&self.draft_of(owner).module.name);
+        self.error(import, |what| {
+            format!("{what} is of {owner}, which is instantiated later, and {why}")
+        })
     }
 }
 

@@ -5,19 +5,22 @@
 
 use super::{Linker, Resolved, Slot, describe, host_type};
 use crate::error::{Error, Place, Printable, Result};
-use crate::module::{Import, Item, Module};
+use crate::module::{Import, Item};
 use crate::options::UnknownImports;
 use crate::program::*;
 use elfin_abi::host;
 
 /// An import: whose, and its number.
-type Wanted = (InstanceId, u32);
+pub(super) type Wanted = (InstanceId, u32);
 
 /// Where an import leads now.
 enum Found {
-    Here(Resolved),
+    /// To something that matches, perhaps only if this holds when the instance is made.
+    Here(Resolved, Option<Check>),
     /// To another import, which has to be resolved first.
     Through(Wanted),
+    /// To something that is not what is wanted: what is wrong, and why.
+    Nowhere(&'static str, String),
 }
 
 impl<'m> Linker<'m, '_> {
@@ -44,9 +47,13 @@ impl<'m> Linker<'m, '_> {
             self.draft_of_mut(id).set_slot(item, Slot::Waiting);
             match self.resolve(id, number)? {
                 Found::Through(next) => chain.push(next),
-                Found::Here(resolved) => {
+                Found::Nowhere(wrong, why) => {
+                    return Err(self.error((id, number), |what| format!("{wrong}: {what}: {why}")));
+                }
+                Found::Here(resolved, check) => {
                     let owner = self.owner(resolved);
                     let draft = self.draft_of_mut(id);
+                    draft.checks.extend(check);
                     draft.set_slot(item, Slot::Leads(resolved));
                     if let Some(owner) = owner.filter(|owner| *owner > id) {
                         draft.late.push((number, owner));
@@ -73,131 +80,150 @@ impl<'m> Linker<'m, '_> {
     fn resolve(&mut self, id: InstanceId, number: u32) -> Result<Found> {
         let module = self.draft_of(id).module;
         let import = &module.imports[number as usize];
-        let what = describe_import(import);
-        let error = |message: String| Error::Link {
-            message,
-            place: import_place(module, import),
-        };
-
         // Nobody imports from himself.
-        let named = self.names.get(import.module).into_iter().flatten();
-        let is_linked = named.clone().any(|provider| *provider != id);
-        if is_linked && let Some(found) = self.resolve_linked(id, import) {
-            let (found, check) = found
-                .map_err(|[what_is_wrong, why]| error(format!("{what_is_wrong}: {what}: {why}")))?;
-            self.draft_of_mut(id).checks.extend(check);
-            return Ok(found);
-        }
-
-        if let Item::Function(index) = import.item {
-            let ty = module.function_type(index);
-            let id_of_type = self.draft_of(id).types[module.functions[index as usize] as usize];
-            // Who links something else in for a module's name does not want the host's functions.
-            if !is_linked && let Some(&host) = self.host_ids.get(&(import.module, import.name)) {
-                let function = &host::HOST_FUNCTIONS[host];
-                let expected = host_type(function);
-                if *ty != expected {
-                    return Err(error(format!(
-                        "incompatible import type: {what}: elfin provides it with type {}, the module imports it with type {}",
-                        describe(&expected),
-                        describe(ty)
-                    )));
-                }
-                if function.symbol.is_empty() {
-                    return Err(error(format!(
-                        "{what} is part of WASI preview1 but elfin does not have it yet"
-                    )));
-                }
-                let host_id = HostId(self.program.host_functions.len() as u32);
-                self.program.host_functions.push(HostImport {
-                    index: host,
-                    memory: None,
-                    ty: id_of_type,
-                });
-                self.draft_of_mut(id).hosts.push(host_id);
-                return Ok(Found::Here(Resolved::Function(Callee::Host(host_id))));
-            }
-            if self.options.unknown_imports == UnknownImports::Trap {
-                let unknown = UnknownId(self.program.unknown.len() as u32);
-                self.program.unknown.push(Unknown {
-                    module: import.module.to_owned(),
-                    name: import.name.to_owned(),
-                    ty: id_of_type,
-                });
-                return Ok(Found::Here(Resolved::Function(Callee::Unknown(unknown))));
-            }
-        }
-        if !is_linked && let Some(resolved) = self.provide_memory(id, module, import)? {
-            return match self.matching(self.draft_of(id), import.item, resolved) {
-                Ok(_) => Ok(Found::Here(resolved)),
-                Err(why) => Err(error(format!("incompatible import type: {what}: {why}"))),
-            };
-        }
-        if is_linked {
-            return Err(error(format!(
-                "unknown import: {what}: the module linked as \"{}\" has no such export",
-                Printable(import.module)
-            )));
-        }
-        let hint = match import.item {
-            Item::Function(_) => {
-                "; provide it with --link NAME=FILE, or build with --unknown-imports trap to trap when it is called"
-            }
-            _ => "; provide it with --link NAME=FILE",
+        let mut named = self.names.get(import.module).into_iter().flatten();
+        let is_linked = named.any(|provider| *provider != id);
+        // Who links something else in for a module's name does not want what elfin provides under it.
+        let mut found = if is_linked {
+            self.resolve_linked(id, import)
+        } else {
+            self.resolve_host(id, import)
         };
-        Err(error(format!("unknown import: {what}{hint}")))
+        if found.is_none() {
+            found = self.trap_instead(id, import);
+        }
+        if found.is_none() && !is_linked {
+            found = self.resolve_memory(id, import)?;
+        }
+        found.map_or_else(
+            || {
+                Err(self.error((id, number), |what| match import.item {
+                    _ if is_linked => format!(
+                        "unknown import: {what}: the module linked as \"{}\" has no such export",
+                        Printable(import.module)
+                    ),
+                    Item::Function(_) => format!(
+                        "unknown import: {what}; provide it with --link NAME=FILE, or build with --unknown-imports \
+                         trap to trap when it is called"
+                    ),
+                    _ => format!("unknown import: {what}; provide it with --link NAME=FILE"),
+                }))
+            },
+            Ok,
+        )
+    }
+
+    /// An error about an import, which `message` gets described.
+    pub(super) fn error(
+        &self,
+        (id, number): Wanted,
+        message: impl FnOnce(String) -> String,
+    ) -> Error {
+        let module = self.draft_of(id).module;
+        let import = &module.imports[number as usize];
+        let what = format!(
+            "{} \"{}\" \"{}\"",
+            import.item.kind(),
+            Printable(import.module),
+            Printable(import.name)
+        );
+        Error::Link {
+            message: message(what),
+            place: Place {
+                offset: Some(import.offset),
+                ..module.place()
+            },
+        }
+    }
+
+    /// A function that the runtime has.
+    fn resolve_host(&mut self, id: InstanceId, import: &Import<'m>) -> Option<Found> {
+        let Item::Function(index) = import.item else {
+            return None;
+        };
+        let &host = self.host_ids.get(&(import.module, import.name))?;
+        let function = &host::HOST_FUNCTIONS[host];
+        let (ty, expected) = (
+            self.draft_of(id).module.function_type(index),
+            host_type(function),
+        );
+        if *ty != expected {
+            return Some(Found::Nowhere(
+                "incompatible import type",
+                format!(
+                    "elfin provides it with type {}, the module imports it with type {}",
+                    describe(&expected),
+                    describe(ty)
+                ),
+            ));
+        }
+        let ty = self.draft_of(id).function_type(index);
+        let host_id = HostId(self.program.host_functions.len() as u32);
+        self.program.host_functions.push(HostImport {
+            index: host,
+            memory: None,
+            ty,
+        });
+        self.draft_of_mut(id).hosts.push(host_id);
+        Some(Found::Here(Resolved::Function(Callee::Host(host_id)), None))
+    }
+
+    /// A function that nothing provides, if such a one is to trap.
+    fn trap_instead(&mut self, id: InstanceId, import: &Import<'m>) -> Option<Found> {
+        let Item::Function(index) = import.item else {
+            return None;
+        };
+        if self.options.unknown_imports != UnknownImports::Trap {
+            return None;
+        }
+        let unknown = UnknownId(self.program.unknown.len() as u32);
+        self.program.unknown.push(Unknown {
+            module: import.module.to_owned(),
+            name: import.name.to_owned(),
+            ty: self.draft_of(id).function_type(index),
+        });
+        let callee = Callee::Unknown(unknown);
+        Some(Found::Here(Resolved::Function(callee), None))
+    }
+
+    /// A memory that is made for those who import it.
+    fn resolve_memory(&mut self, id: InstanceId, import: &Import<'m>) -> Result<Option<Found>> {
+        let module = self.draft_of(id).module;
+        let memory = self.provide_memory(id, module, import)?;
+        Ok(memory.map(|memory| {
+            self.matching(self.draft_of(id), import.item, memory)
+                .map_or_else(
+                    |why| Found::Nowhere("incompatible import type", why),
+                    |check| Found::Here(memory, check),
+                )
+        }))
     }
 
     /// Asks the instances that the import's module name leads to, in their order: the first export of that name
     /// whose type matches is it, for modules of JavaScript's world import one function with several types. `None`
-    /// if none exports the name, otherwise what is wrong with the first that does, and why.
-    #[allow(clippy::type_complexity, reason = "used here only")]
-    fn resolve_linked(
-        &self,
-        id: InstanceId,
-        import: &Import<'m>,
-    ) -> Option<std::result::Result<(Found, Option<Check>), [String; 2]>> {
+    /// if none exports the name; if none matches, what is wrong with the first.
+    fn resolve_linked(&self, id: InstanceId, import: &Import<'m>) -> Option<Found> {
         let mut first_mismatch = None;
         for &provider in self.names.get(import.module).into_iter().flatten() {
             if provider == id {
                 continue;
             }
-            let why = match self.export(provider, import.name) {
+            let mismatch = match self.export(provider, import.name) {
                 None => continue,
-                Some(Slot::Import(number)) => {
-                    return Some(Ok((Found::Through((provider, number)), None)));
-                }
-                Some(Slot::Waiting) => [
-                    "unknown import".to_owned(),
+                Some(Slot::Import(number)) => return Some(Found::Through((provider, number))),
+                Some(Slot::Waiting) => Found::Nowhere(
+                    "unknown import",
                     "the export of that name is this import".to_owned(),
-                ],
+                ),
                 Some(Slot::Leads(found)) => {
                     match self.matching(self.draft_of(id), import.item, found) {
-                        Ok(check) => return Some(Ok((Found::Here(found), check))),
-                        Err(why) => ["incompatible import type".to_owned(), why],
+                        Ok(check) => return Some(Found::Here(found, check)),
+                        Err(why) => Found::Nowhere("incompatible import type", why),
                     }
                 }
             };
-            first_mismatch = first_mismatch.or(Some(why));
+            first_mismatch = first_mismatch.or(Some(mismatch));
         }
-        first_mismatch.map(Err)
-    }
-}
-
-/// An import as errors call it.
-pub(super) fn describe_import(import: &Import<'_>) -> String {
-    format!(
-        "{} \"{}\" \"{}\"",
-        import.item.kind(),
-        Printable(import.module),
-        Printable(import.name)
-    )
-}
-
-/// Where a module imports something, for an error.
-pub(super) fn import_place(module: &Module<'_>, import: &Import<'_>) -> Place {
-    Place {
-        offset: Some(import.offset),
-        ..module.place()
+        first_mismatch
     }
 }
