@@ -246,6 +246,15 @@ fn fold_instance(
         .iter()
         .filter_map(|step| step.fills(program).map(|table| table.0))
         .collect();
+    // Memories that one of them writes to: those of later instances among them, which must have the last word.
+    let copied: HashSet<u32> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::CopyData(data) => program.data[data.index()].active,
+            _ => None,
+        })
+        .map(|(memory, _)| memory)
+        .collect();
     for global in &instance.globals {
         let info = &program.globals[global.index()];
         if info.instance == id && info.init == Constant::Computed {
@@ -316,7 +325,8 @@ fn fold_instance(
         };
         let memory_info = &program.memories[memory as usize];
         // Each thread makes its instances anew, and applies their segments to the memory that it finds.
-        let private = (silent || memory_info.instance == id) && !program.has_threads();
+        let is_first = memory_info.instance == id && !copied.contains(&memory);
+        let private = (silent || is_first) && !program.has_threads();
         if private && offset.saturating_add(data.bytes.len() as u64) > memory_info.initial {
             return Err(TrapCode::MemoryOutOfBounds);
         }

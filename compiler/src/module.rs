@@ -82,7 +82,7 @@ pub struct Export<'a> {
 }
 
 /// A kind and an index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Item {
     /// Function index.
     Function(u32),

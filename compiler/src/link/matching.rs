@@ -1,145 +1,36 @@
-//! What an import leads to, and whether that matches what the module wants (core spec, 3.5.11 and 4.5.3).
+//! Whether what was found for an import matches what the module wants (core spec, 3.5.11 and 4.5.3).
 //!
-//! In: an import and what names lead to now. Out: a program-wide entity, or the reason why there is none.
+//! In: an import and a program-wide entity. Out: a check that is left for later, or the reason why it does not match.
 
-use super::{Linker, Resolved, host_type};
+use super::{Draft, Linker, Resolved};
 use crate::canonical;
-use crate::error::{Error, Place, Printable, Result};
-use crate::module::{FuncType, GlobalType, Item, Module, ValType};
-use crate::options::UnknownImports;
+use crate::module::{FuncType, GlobalType, Item, ValType};
 use crate::program::*;
-use elfin_abi::host;
 
-impl<'m> Linker<'m, '_> {
-    pub(super) fn resolve(
-        &mut self,
-        instance: &mut Instance<'_>,
-        import: &crate::module::Import<'m>,
-        later: &[Module<'_>],
-    ) -> Result<Resolved> {
-        let module = instance.module;
-        let place = Place {
-            offset: Some(import.offset),
-            ..module.place()
-        };
-        let what = format!(
-            "{} \"{}\" \"{}\"",
-            import.item.kind(),
-            Printable(import.module),
-            Printable(import.name)
-        );
-        let error = |message: String| Error::Link {
-            message,
-            place: place.clone(),
-        };
-
-        let linked = |m: &&Module<'_>| m.name == import.module;
-        let is_linked = self.names.contains_key(import.module) || later.iter().any(|m| linked(&m));
-        if is_linked {
-            if let Some(found) = self.resolve_linked(instance, import) {
-                return found
-                    .map_err(|why| error(format!("incompatible import type: {what}: {why}")));
-            }
-            if later
-                .iter()
-                .filter(linked)
-                .any(|m| m.export(import.name).is_some())
-            {
-                return Err(error(format!(
-                    "unknown import: {what}: the module linked as \"{}\" is instantiated later; put its --link earlier",
-                    Printable(import.module)
-                )));
-            }
-        }
-
-        if let Item::Function(index) = import.item {
-            // Who links something else in for a module's name does not want the host's functions.
-            if !is_linked && let Some(&host) = self.host_ids.get(&(import.module, import.name)) {
-                let function = &host::HOST_FUNCTIONS[host];
-                let ty = module.function_type(index);
-                let expected = host_type(function);
-                if *ty != expected {
-                    return Err(error(format!(
-                        "incompatible import type: {what}: elfin provides it with type {}, the module imports it with type {}",
-                        describe(&expected),
-                        describe(ty)
-                    )));
-                }
-                if function.symbol.is_empty() {
-                    return Err(error(format!(
-                        "{what} is part of WASI preview1 but elfin does not have it yet"
-                    )));
-                }
-                let ty = instance.types[module.functions[index as usize] as usize];
-                let id = HostId(self.program.host_functions.len() as u32);
-                self.program.host_functions.push(HostImport {
-                    index: host,
-                    memory: None,
-                    ty,
-                });
-                return Ok(Resolved::Function(Callee::Host(id)));
-            }
-            if self.options.unknown_imports == UnknownImports::Trap {
-                let ty = instance.types[module.functions[index as usize] as usize];
-                let id = UnknownId(self.program.unknown.len() as u32);
-                self.program.unknown.push(Unknown {
-                    module: import.module.to_owned(),
-                    name: import.name.to_owned(),
-                    ty,
-                });
-                return Ok(Resolved::Function(Callee::Unknown(id)));
-            }
-        }
-        if !is_linked && let Some(resolved) = self.provide_memory(instance, import)? {
-            if let Some(why) = self.mismatch(instance, import.item, &resolved) {
-                return Err(error(format!("incompatible import type: {what}: {why}")));
-            }
-            return Ok(resolved);
-        }
-        if is_linked {
-            return Err(error(format!(
-                "unknown import: {what}: the module linked as \"{}\" has no such export",
-                Printable(import.module)
-            )));
-        }
-        let hint = match import.item {
-            Item::Function(_) => {
-                "; provide it with --link NAME=FILE, or build with --unknown-imports trap to trap when it is called"
-            }
-            _ => "; provide it with --link NAME=FILE",
-        };
-        Err(error(format!("unknown import: {what}{hint}")))
-    }
-
-    /// Asks the instances that the import's module name leads to, in their order: the first export of that name
-    /// whose type matches is it, for modules of JavaScript's world import one function with several types. `None`
-    /// if none exports the name, otherwise why the first that does is not it.
-    fn resolve_linked(
-        &self,
-        instance: &mut Instance<'_>,
-        import: &crate::module::Import<'m>,
-    ) -> Option<std::result::Result<Resolved, String>> {
-        let mut first_mismatch = None;
-        for &provider in self.names.get(import.module).into_iter().flatten() {
-            let Some(found) = self.export(provider, import.name) else {
-                continue;
-            };
-            match self.mismatch(instance, import.item, &found) {
-                None => return Some(Ok(found)),
-                Some(why) => first_mismatch = first_mismatch.or(Some(why)),
-            }
-        }
-        first_mismatch.map(Err)
-    }
-
+impl Linker<'_, '_> {
+    /// What has to be checked when the instance is made, if something.
+    ///
+    /// # Errors
     /// Why what was found does not match what is imported.
+    pub(super) fn matching(
+        &self,
+        draft: &Draft<'_>,
+        wanted: Item,
+        found: Resolved,
+    ) -> Result<Option<Check>, String> {
+        let mut check = None;
+        self.mismatch(draft, wanted, found, &mut check)
+            .map_or(Ok(check), Err)
+    }
+
     fn mismatch(
         &self,
-        instance: &mut Instance<'_>,
+        draft: &Draft<'_>,
         wanted: Item,
-        found: &Resolved,
+        found: Resolved,
+        check: &mut Option<Check>,
     ) -> Option<String> {
-        let module = instance.module;
+        let module = draft.module;
         let limits = |found: (u64, Option<u64>), wanted: (u64, Option<u64>), unit: &str| {
             if found.0 < wanted.0 {
                 return Some(format!(
@@ -158,11 +49,10 @@ impl<'m> Linker<'m, '_> {
                 )),
             }
         };
-        let found_as = found;
         match (wanted, found) {
             (Item::Function(index), Resolved::Function(callee)) => {
-                let wanted = instance.types[module.functions[index as usize] as usize];
-                let found = self.program.callee_type(*callee);
+                let wanted = draft.types[module.functions[index as usize] as usize];
+                let found = self.program.callee_type(callee);
                 let matches = canonical::is_declared_subtype(&self.program.types, found, wanted);
                 (!matches).then(|| {
                     format!(
@@ -174,7 +64,7 @@ impl<'m> Linker<'m, '_> {
             }
             (Item::Global(index), Resolved::Global(id)) => {
                 let mut wanted = module.globals[index as usize].ty;
-                wanted.content_type = canonical::value_type(&instance.types, wanted.content_type);
+                wanted.content_type = canonical::value_type(&draft.types, wanted.content_type);
                 let found = self.program.globals[id.index()].ty;
                 // What is only read may be more special than what is wanted.
                 let matches = wanted == found
@@ -217,10 +107,8 @@ impl<'m> Linker<'m, '_> {
                 }
                 let page = 1 << wanted_log2;
                 let mut pages = found.initial / page;
-                if pages < wanted.initial && self.may_have_grown(found_as) {
-                    instance
-                        .checks
-                        .push(Check::Memory(*id, wanted.initial.saturating_mul(page)));
+                if pages < wanted.initial && self.may_have_grown(Resolved::Memory(id)) {
+                    *check = Some(Check::Memory(id, wanted.initial.saturating_mul(page)));
                     pages = wanted.initial;
                 }
                 limits(
@@ -235,7 +123,7 @@ impl<'m> Linker<'m, '_> {
                 if let Some(why) = address_mismatch(found.is_64, wanted.table64) {
                     return Some(why);
                 }
-                let element = canonical::reference_type(&instance.types, wanted.element_type);
+                let element = canonical::reference_type(&draft.types, wanted.element_type);
                 if element != found.element {
                     return Some(format!(
                         "it is a table of {}, wanted is one of {element}",
@@ -243,8 +131,8 @@ impl<'m> Linker<'m, '_> {
                     ));
                 }
                 let mut entries = found.initial;
-                if entries < wanted.initial && self.may_have_grown(found_as) {
-                    instance.checks.push(Check::Table(*id, wanted.initial));
+                if entries < wanted.initial && self.may_have_grown(Resolved::Table(id)) {
+                    *check = Some(Check::Table(id, wanted.initial));
                     entries = wanted.initial;
                 }
                 limits(
@@ -255,7 +143,7 @@ impl<'m> Linker<'m, '_> {
             }
             (Item::Tag(index), Resolved::Tag(id)) => {
                 // Equal, not merely alike: a handler takes what the tag's own type says (GHSA-cfhf-m2cr-62wj).
-                let wanted = instance.types[module.tags[index as usize] as usize];
+                let wanted = draft.types[module.tags[index as usize] as usize];
                 let found = self.program.tags[id.index()].ty;
                 (wanted != found).then(|| {
                     format!(
@@ -280,16 +168,16 @@ impl<'m> Linker<'m, '_> {
 
     /// Whether an action of the script may have made a memory or table longer. In a command only start
     /// functions run before the last instance is made: what they grow counts with its initial length.
-    fn may_have_grown(&self, item: &Resolved) -> bool {
+    fn may_have_grown(&self, item: Resolved) -> bool {
         let grows = |instance: &Instance<'_>| {
             instance.module.bodies.iter().any(|body| match item {
                 Resolved::Memory(id) => {
                     let grown = &body.summary.memories_grown;
-                    grown.iter().any(|i| instance.memories[*i as usize] == *id)
+                    grown.iter().any(|i| instance.memories[*i as usize] == id)
                 }
                 Resolved::Table(id) => {
                     let grown = &body.summary.tables_grown;
-                    grown.iter().any(|i| instance.tables[*i as usize] == *id)
+                    grown.iter().any(|i| instance.tables[*i as usize] == id)
                 }
                 Resolved::Function(_) | Resolved::Global(_) | Resolved::Tag(_) => false,
             })
