@@ -18,12 +18,9 @@ use crate::unwind::{self, Unwind};
 use crate::usage::body_of;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::entity::PrimaryMap;
-use cranelift_codegen::ir::{
-    ExternalName, LibCall, TrapCode, UserExternalName, UserExternalNameRef,
-};
+use cranelift_codegen::ir::{ExternalName, LibCall, TrapCode};
 use cranelift_codegen::isa::CallConv;
-use cranelift_codegen::{Context, Final, FinalizedRelocTarget, MachBufferFinalized, ir};
+use cranelift_codegen::{Context, FinalizedRelocTarget, ir};
 use cranelift_frontend::FunctionBuilderContext;
 use elfin_abi::host::Libcall;
 use elfin_abi::trap;
@@ -265,7 +262,29 @@ fn compile_one(
         })?;
     let compiled = context.take_compiled_code().expect("compiled just now");
     let names = context.func.params.user_named_funcs();
-    let relocations = relocations(&compiled.buffer, names).map_err(error)?;
+    let mut relocations = Vec::with_capacity(compiled.buffer.relocs().len());
+    for reloc in compiled.buffer.relocs() {
+        let target = match &reloc.target {
+            FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
+                Target::Symbol(Symbol::decode(&names[*name]))
+            }
+            FinalizedRelocTarget::ExternalName(ExternalName::LibCall(libcall)) => {
+                let libcall = runtime_libcall(*libcall)
+                    .ok_or_else(|| error(format!("the runtime has no libcall {libcall}")))?;
+                Target::Symbol(Symbol::libcall(libcall))
+            }
+            FinalizedRelocTarget::ExternalName(name) => {
+                return Err(error(format!("unexpected external name {name:?}")));
+            }
+            FinalizedRelocTarget::Func(offset) => Target::Offset(*offset),
+        };
+        relocations.push(Relocation {
+            offset: reloc.offset,
+            kind: reloc.kind,
+            target,
+            addend: reloc.addend,
+        });
+    }
     let mut traps: Vec<(u32, trap::TrapCode)> = compiled
         .buffer
         .traps()
@@ -304,39 +323,6 @@ fn compile_one(
         optimise(&mut function, &compiled.bb_starts);
     }
     Ok(function)
-}
-
-/// What the linker has to fill in; `names` are those of the function's externals.
-///
-/// # Errors
-/// What cannot be referred to.
-fn relocations(
-    buffer: &MachBufferFinalized<Final>,
-    names: &PrimaryMap<UserExternalNameRef, UserExternalName>,
-) -> std::result::Result<Vec<Relocation>, String> {
-    let target = |target: &FinalizedRelocTarget| match target {
-        FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
-            Ok(Target::Symbol(Symbol::decode(&names[*name])))
-        }
-        FinalizedRelocTarget::ExternalName(ExternalName::LibCall(libcall)) => {
-            let found = runtime_libcall(*libcall)
-                .ok_or_else(|| format!("the runtime has no libcall {libcall}"))?;
-            Ok(Target::Symbol(Symbol::libcall(found)))
-        }
-        FinalizedRelocTarget::ExternalName(name) => {
-            Err(format!("unexpected external name {name:?}"))
-        }
-        FinalizedRelocTarget::Func(offset) => Ok(Target::Offset(*offset)),
-    };
-    let relocations = buffer.relocs().iter().map(|reloc| {
-        Ok(Relocation {
-            offset: reloc.offset,
-            kind: reloc.kind,
-            target: target(&reloc.target)?,
-            addend: reloc.addend,
-        })
-    });
-    relocations.collect()
 }
 
 /// Alignment of functions in bytes: instructions need 1, 4 and 2; constants behind the code of x86_64 need 16

@@ -240,21 +240,6 @@ fn fold_instance(
 ) -> Result<(), TrapCode> {
     let instance = &program.instances[id.index()];
     let steps = &mut folded.steps;
-    let silent = !code_runs_before(program, id);
-    // Tables of which an entry is set at start, by one of `steps` so far.
-    let mut late: HashSet<u32> = steps
-        .iter()
-        .filter_map(|step| step.fills(program).map(|table| table.0))
-        .collect();
-    // Memories that one of them writes to: those of later instances among them, which must have the last word.
-    let copied: HashSet<u32> = steps
-        .iter()
-        .filter_map(|step| match step {
-            Step::CopyData(data) => program.data[data.index()].active,
-            _ => None,
-        })
-        .map(|(memory, _)| memory)
-        .collect();
     for global in &instance.globals {
         let info = &program.globals[global.index()];
         if info.instance == id && info.init == Constant::Computed {
@@ -265,21 +250,45 @@ fn fold_instance(
         let info = &program.tables[table.index()];
         if info.instance == id && !is_address(info.init) {
             steps.push(Step::FillTable(*table));
-            late.insert(table.0);
         }
     }
-    for (i, element) in instance.module.elements.iter().enumerate() {
-        let segment = instance.first_element + i as u32;
+    fold_elements(program, id, tables, folded)?;
+    fold_data(program, id, memories, folded)?;
+    if let Some(start) = instance.module.start {
+        folded.steps.push(match instance.functions[start as usize] {
+            Callee::Defined(id) => Step::Start(id),
+            callee => Step::StartImport(callee),
+        });
+    }
+    Ok(())
+}
+
+fn fold_elements(
+    program: &Program<'_>,
+    id: InstanceId,
+    tables: &mut [Vec<Option<Callee>>],
+    folded: &mut Folded,
+) -> Result<(), TrapCode> {
+    let instance = &program.instances[id.index()];
+    let silent = !code_runs_before(program, id);
+    let steps = &mut folded.steps;
+    // Tables of which an entry is set at start, by one of `steps` so far.
+    let mut late: HashSet<u32> = steps
+        .iter()
+        .filter_map(|step| step.fills(program).map(|table| table.0))
+        .collect();
+    for (segment, element) in (instance.first_element..).zip(&instance.module.elements) {
         let info = &program.elements[segment as usize];
+        let applied = &mut folded.elements[segment as usize];
+        let segment = ElementId(segment);
         if info.declared {
-            folded.elements[segment as usize] = Applied::Folded;
+            *applied = Applied::Folded;
         }
         let computed = is_computed(program, instance, &element.items);
         let Some((table, offset)) = info.active else {
             if computed && !info.declared {
-                let id = ElementId(segment);
                 let items = parts::divide_items(&element.items);
-                steps.extend(items.map(|items| Step::EvaluateElements(id, items)));
+                steps.extend(items.map(|items| Step::EvaluateElements(segment, items)));
             }
             continue;
         };
@@ -292,20 +301,19 @@ fn fold_instance(
         // What was copied to a table first must not lie over what was copied later.
         let is_late = late.contains(&table);
         if !private || is_late || computed || table_info.initial > MAX_FOLDED_ENTRIES {
-            let id = ElementId(segment);
             if computed {
-                steps.push(Step::CheckElements(id));
+                steps.push(Step::CheckElements(segment));
                 let items = parts::divide_items(&element.items);
-                steps.extend(items.map(|items| Step::PlaceElements(id, items)));
-                steps.push(Step::DropElements(id));
+                steps.extend(items.map(|items| Step::PlaceElements(segment, items)));
+                steps.push(Step::DropElements(segment));
             } else {
-                steps.push(Step::CopyElements(id));
+                steps.push(Step::CopyElements(segment));
             }
             late.insert(table);
-            folded.elements[segment as usize] = Applied::AtStart;
+            *applied = Applied::AtStart;
             continue;
         }
-        folded.elements[segment as usize] = Applied::Folded;
+        *applied = Applied::Folded;
         let entries = &mut tables[table as usize];
         for (slot, item) in (offset as usize..).zip(&element.items) {
             let entry = match evaluate(&program.globals, instance, item) {
@@ -318,8 +326,28 @@ fn fold_instance(
             entries[slot] = entry;
         }
     }
-    for (i, data) in instance.module.data.iter().enumerate() {
-        let segment = instance.first_data + i as u32;
+    Ok(())
+}
+
+fn fold_data(
+    program: &Program<'_>,
+    id: InstanceId,
+    memories: &mut [Sparse],
+    folded: &mut Folded,
+) -> Result<(), TrapCode> {
+    let instance = &program.instances[id.index()];
+    let silent = !code_runs_before(program, id);
+    // Memories that a step so far writes to: those of later instances among them, which must have the last word.
+    let copied: HashSet<u32> = folded
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::CopyData(data) => program.data[data.index()].active,
+            _ => None,
+        })
+        .map(|(memory, _)| memory)
+        .collect();
+    for (segment, data) in (instance.first_data..).zip(&instance.module.data) {
         let Some((memory, offset)) = program.data[segment as usize].active else {
             continue;
         };
@@ -330,19 +358,13 @@ fn fold_instance(
         if private && offset.saturating_add(data.bytes.len() as u64) > memory_info.initial {
             return Err(TrapCode::MemoryOutOfBounds);
         }
-        if private {
+        folded.data[segment as usize] = if private {
             memories[memory as usize].write(offset, data.bytes);
-            folded.data[segment as usize] = Applied::Folded;
+            Applied::Folded
         } else {
-            steps.push(Step::CopyData(DataId(segment)));
-            folded.data[segment as usize] = Applied::AtStart;
-        }
-    }
-    if let Some(start) = instance.module.start {
-        steps.push(match instance.functions[start as usize] {
-            Callee::Defined(id) => Step::Start(id),
-            callee => Step::StartImport(callee),
-        });
+            folded.steps.push(Step::CopyData(DataId(segment)));
+            Applied::AtStart
+        };
     }
     Ok(())
 }

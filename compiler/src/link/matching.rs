@@ -4,7 +4,7 @@
 
 use super::{Draft, Linker, Resolved};
 use crate::canonical;
-use crate::module::{FuncType, GlobalType, Item, ValType};
+use crate::module::{FuncType, GlobalType, Item, MemoryType, TableType, ValType};
 use crate::program::*;
 
 impl Linker<'_, '_> {
@@ -18,140 +18,32 @@ impl Linker<'_, '_> {
         wanted: Item,
         found: Resolved,
     ) -> Result<Option<Check>, String> {
-        let mut check = None;
-        self.mismatch(draft, wanted, found, &mut check)
-            .map_or(Ok(check), Err)
-    }
-
-    fn mismatch(
-        &self,
-        draft: &Draft<'_>,
-        wanted: Item,
-        found: Resolved,
-        check: &mut Option<Check>,
-    ) -> Option<String> {
         let module = draft.module;
-        let limits = |found: (u64, Option<u64>), wanted: (u64, Option<u64>), unit: &str| {
-            if found.0 < wanted.0 {
-                return Some(format!(
-                    "it has {} {unit}, at least {} are wanted",
-                    found.0, wanted.0
-                ));
-            }
-            match (found.1, wanted.1) {
-                (_, None) => None,
-                (Some(found), Some(wanted)) if found <= wanted => None,
-                (Some(found), Some(wanted)) => Some(format!(
-                    "its maximum is {found} {unit}, at most {wanted} is wanted"
-                )),
-                (None, Some(wanted)) => Some(format!(
-                    "it has no maximum, at most {wanted} {unit} is wanted"
-                )),
-            }
-        };
         match (wanted, found) {
             (Item::Function(index), Resolved::Function(callee)) => {
                 let wanted = draft.types[module.functions[index as usize] as usize];
                 let found = self.program.callee_type(callee);
                 let matches = canonical::is_declared_subtype(&self.program.types, found, wanted);
-                (!matches).then(|| {
-                    format!(
-                        "it has type {}, wanted is type {}",
-                        describe(self.program.ty(found)),
-                        describe(self.program.ty(wanted))
-                    )
-                })
+                self.match_types(matches, found, wanted)
             }
             (Item::Global(index), Resolved::Global(id)) => {
                 let mut wanted = module.globals[index as usize].ty;
                 wanted.content_type = canonical::value_type(&draft.types, wanted.content_type);
-                let found = self.program.globals[id.index()].ty;
-                // What is only read may be more special than what is wanted.
-                let matches = wanted == found
-                    || (!wanted.mutable
-                        && !found.mutable
-                        && canonical::is_subtype(
-                            &self.program.types,
-                            found.content_type,
-                            wanted.content_type,
-                        ));
-                (!matches).then(|| {
-                    format!(
-                        "it is a {}, wanted is a {}",
-                        describe_global(found),
-                        describe_global(wanted)
-                    )
-                })
+                self.match_global(self.program.globals[id.index()].ty, wanted)
             }
             (Item::Memory(index), Resolved::Memory(id)) => {
-                let wanted = module.memories[index as usize];
-                let found = self.program.memories[id.index()];
-                if let Some(why) = address_mismatch(found.is_64, wanted.memory64) {
-                    return Some(why);
-                }
-                if found.shared != wanted.shared {
-                    let name = |shared| if shared { "shared" } else { "not shared" };
-                    return Some(format!(
-                        "it is {}, wanted is one that is {}",
-                        name(found.shared),
-                        name(wanted.shared)
-                    ));
-                }
-                let wanted_log2 = wanted.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2);
-                if found.page_log2 != wanted_log2 {
-                    return Some(format!(
-                        "its pages have {} bytes, wanted are {}",
-                        1_u64 << found.page_log2,
-                        1_u64 << wanted_log2
-                    ));
-                }
-                let page = 1 << wanted_log2;
-                let mut pages = found.initial / page;
-                if pages < wanted.initial && self.may_have_grown(Resolved::Memory(id)) {
-                    *check = Some(Check::Memory(id, wanted.initial.saturating_mul(page)));
-                    pages = wanted.initial;
-                }
-                limits(
-                    (pages, found.declared_maximum),
-                    (wanted.initial, wanted.maximum),
-                    "pages",
-                )
+                self.match_memory(id, module.memories[index as usize])
             }
             (Item::Table(index), Resolved::Table(id)) => {
-                let wanted = module.tables[index as usize].ty;
-                let found = &self.program.tables[id.index()];
-                if let Some(why) = address_mismatch(found.is_64, wanted.table64) {
-                    return Some(why);
-                }
-                let element = canonical::reference_type(&draft.types, wanted.element_type);
-                if element != found.element {
-                    return Some(format!(
-                        "it is a table of {}, wanted is one of {element}",
-                        found.element
-                    ));
-                }
-                let mut entries = found.initial;
-                if entries < wanted.initial && self.may_have_grown(Resolved::Table(id)) {
-                    *check = Some(Check::Table(id, wanted.initial));
-                    entries = wanted.initial;
-                }
-                limits(
-                    (entries, found.maximum),
-                    (wanted.initial, wanted.maximum),
-                    "entries",
-                )
+                let mut wanted = module.tables[index as usize].ty;
+                wanted.element_type = canonical::reference_type(&draft.types, wanted.element_type);
+                self.match_table(id, wanted)
             }
             (Item::Tag(index), Resolved::Tag(id)) => {
                 // Equal, not merely alike: a handler takes what the tag's own type says (GHSA-cfhf-m2cr-62wj).
                 let wanted = draft.types[module.tags[index as usize] as usize];
                 let found = self.program.tags[id.index()].ty;
-                (wanted != found).then(|| {
-                    format!(
-                        "it has type {}, wanted is type {}",
-                        describe(self.program.ty(found)),
-                        describe(self.program.ty(wanted))
-                    )
-                })
+                self.match_types(wanted == found, found, wanted)
             }
             (wanted, found) => {
                 let found = match found {
@@ -161,9 +53,98 @@ impl Linker<'_, '_> {
                     Resolved::Global(_) => "global",
                     Resolved::Tag(_) => "tag",
                 };
-                Some(format!("it is a {found}, wanted is a {}", wanted.kind()))
+                Err(format!("it is a {found}, wanted is a {}", wanted.kind()))
             }
         }
+    }
+
+    fn match_types(
+        &self,
+        matches: bool,
+        found: TypeId,
+        wanted: TypeId,
+    ) -> Result<Option<Check>, String> {
+        ensure(matches, || {
+            format!(
+                "it has type {}, wanted is type {}",
+                describe(self.program.ty(found)),
+                describe(self.program.ty(wanted))
+            )
+        })?;
+        Ok(None)
+    }
+
+    fn match_global(&self, found: GlobalType, wanted: GlobalType) -> Result<Option<Check>, String> {
+        let types = &self.program.types;
+        // What is only read may be more special than what is wanted.
+        let matches = wanted == found
+            || (!wanted.mutable
+                && !found.mutable
+                && canonical::is_subtype(types, found.content_type, wanted.content_type));
+        ensure(matches, || {
+            format!(
+                "it is a {}, wanted is a {}",
+                describe_global(found),
+                describe_global(wanted)
+            )
+        })?;
+        Ok(None)
+    }
+
+    fn match_memory(&self, id: MemoryId, wanted: MemoryType) -> Result<Option<Check>, String> {
+        let found = self.program.memories[id.index()];
+        match_addresses(found.is_64, wanted.memory64)?;
+        ensure(found.shared == wanted.shared, || {
+            let name = |shared| if shared { "shared" } else { "not shared" };
+            format!(
+                "it is {}, wanted is one that is {}",
+                name(found.shared),
+                name(wanted.shared)
+            )
+        })?;
+        let wanted_log2 = wanted.page_size_log2.unwrap_or(DEFAULT_PAGE_LOG2);
+        ensure(found.page_log2 == wanted_log2, || {
+            format!(
+                "its pages have {} bytes, wanted are {}",
+                1_u64 << found.page_log2,
+                1_u64 << wanted_log2
+            )
+        })?;
+        let page = 1 << wanted_log2;
+        let (mut pages, mut check) = (found.initial / page, None);
+        if pages < wanted.initial && self.may_have_grown(Resolved::Memory(id)) {
+            check = Some(Check::Memory(id, wanted.initial.saturating_mul(page)));
+            pages = wanted.initial;
+        }
+        match_limits(
+            (pages, found.declared_maximum),
+            (wanted.initial, wanted.maximum),
+            "pages",
+        )?;
+        Ok(check)
+    }
+
+    /// The element type of `wanted` is one of the program.
+    fn match_table(&self, id: TableId, wanted: TableType) -> Result<Option<Check>, String> {
+        let found = &self.program.tables[id.index()];
+        match_addresses(found.is_64, wanted.table64)?;
+        ensure(found.element == wanted.element_type, || {
+            format!(
+                "it is a table of {}, wanted is one of {}",
+                found.element, wanted.element_type
+            )
+        })?;
+        let (mut entries, mut check) = (found.initial, None);
+        if entries < wanted.initial && self.may_have_grown(Resolved::Table(id)) {
+            check = Some(Check::Table(id, wanted.initial));
+            entries = wanted.initial;
+        }
+        match_limits(
+            (entries, found.maximum),
+            (wanted.initial, wanted.maximum),
+            "entries",
+        )?;
+        Ok(check)
     }
 
     /// Whether an action of the script may have made a memory or table longer. In a command only start
@@ -186,10 +167,37 @@ impl Linker<'_, '_> {
     }
 }
 
-/// Why an address type does not match.
-fn address_mismatch(found: bool, wanted: bool) -> Option<String> {
+fn ensure(matches: bool, why: impl FnOnce() -> String) -> Result<(), String> {
+    if matches { Ok(()) } else { Err(why()) }
+}
+
+/// Whether limits match: each a minimum and perhaps a maximum, counted in `unit`.
+fn match_limits(
+    found: (u64, Option<u64>),
+    wanted: (u64, Option<u64>),
+    unit: &str,
+) -> Result<(), String> {
+    ensure(found.0 >= wanted.0, || {
+        format!(
+            "it has {} {unit}, at least {} are wanted",
+            found.0, wanted.0
+        )
+    })?;
+    match (found.1, wanted.1) {
+        (_, None) => Ok(()),
+        (Some(found), Some(wanted)) => ensure(found <= wanted, || {
+            format!("its maximum is {found} {unit}, at most {wanted} is wanted")
+        }),
+        (None, Some(wanted)) => Err(format!(
+            "it has no maximum, at most {wanted} {unit} is wanted"
+        )),
+    }
+}
+
+/// Whether both have addresses of 64 bits, or neither.
+fn match_addresses(found: bool, wanted: bool) -> Result<(), String> {
     let name = |is_64| if is_64 { "i64" } else { "i32" };
-    (found != wanted).then(|| {
+    ensure(found == wanted, || {
         format!(
             "its addresses are {}, wanted are {}",
             name(found),
