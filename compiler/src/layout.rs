@@ -151,6 +151,8 @@ const DEFAULT_GROWTH_ENTRIES: u64 = 1 << 24;
 const THREAD_GROWTH_ENTRIES: u64 = 1 << 20;
 /// Most address space for threads: far more than a machine has processors for.
 const THREADS_SPACE: u64 = 128 << 30;
+// A slot is larger than its guard, so there are fewer than wasi-threads has numbers for.
+const _: () = assert!(THREADS_SPACE / map::STACK_GUARD <= threads::MAX_ID);
 /// Granule of reservations and of the stack.
 const GRANULE: u64 = 0x1_0000;
 /// Largest `--max-stack`.
