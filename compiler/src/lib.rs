@@ -25,6 +25,7 @@ pub mod program;
 pub mod proposals;
 pub mod symbol;
 pub mod translate;
+pub mod twins;
 pub mod unwind;
 pub mod usage;
 
@@ -154,8 +155,6 @@ fn compile_linked(
     let usage = usage::find(program);
     let folded = fold::fold(program, options.arch);
     let layout = layout::lay_out(program, &usage, &folded, options)?;
-    let isas = isa::build(options, usage.throws)?;
-    clock.lap("plan");
     let env = translate::Env {
         program,
         usage: &usage,
@@ -164,7 +163,10 @@ fn compile_linked(
         cpu: options.cpu,
         small: options.opt_level == OptLevel::Os,
         grants: options.grants,
+        twins: twins::of(options),
     };
+    let isas = twins::isas(env, options)?;
+    clock.lap("plan");
     let work = codegen::work_list(env, &folded);
     let functions = codegen::compile(env, &folded, &isas, &work, false, progress)?;
     clock.lap("compile");
@@ -196,7 +198,7 @@ pub fn dump_clif(main: Source<'_>, links: &[Source<'_>], options: &Options) -> R
 /// As [`compile`].
 pub fn dump_asm(main: Source<'_>, links: &[Source<'_>], options: &Options) -> Result<String> {
     planned(main, links, options, |env, folded| {
-        let isas = isa::build(options, env.usage.throws)?;
+        let isas = twins::isas(env, options)?;
         let work = codegen::work_list(env, folded);
         let functions = codegen::compile(env, folded, &isas, &work, true, &Silent)?;
         let text = functions.iter().map(|f| {
@@ -232,6 +234,7 @@ fn planned<T>(
             cpu: options.cpu,
             small: options.opt_level == OptLevel::Os,
             grants: options.grants,
+            twins: twins::of(options),
         },
         &folded,
     )

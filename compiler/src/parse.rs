@@ -12,6 +12,7 @@ use crate::module::{
     OPAQUE_SECTION, SegmentMode, Summary, Table,
 };
 use crate::proposals;
+use crate::twins;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use wasmparser::{
@@ -608,6 +609,7 @@ fn read_body<'a>(
         let (operator, offset) = operators.read_with_offset().map_err(invalid)?;
         validator.op(offset, &operator).map_err(invalid)?;
         summary.operators += 1;
+        summary.gains |= twins::gains(&operator);
         if let Err(feature) = summarise(&operator, &mut summary) {
             lacking.get_or_insert((feature, offset));
         }

@@ -10,6 +10,7 @@ use crate::fold::Folded;
 use crate::layout::Entries;
 use crate::program::TableId;
 use crate::symbol::Symbol;
+use crate::twins;
 use elfin_abi::program::{
     Copy, FuncRecord, ImageRange, MemoryInfo, ProgramHeader, TableInfo, TextChunk,
 };
@@ -129,7 +130,9 @@ impl Emitter<'_> {
                 let function = &functions[i];
                 let offset = text.places[i].1 as u32;
                 let (index, name) = match function.symbol {
-                    Symbol::Function(id) => (
+                    // What chooses between two codes never stands in a backtrace.
+                    symbol if twins::is_chooser(self.env, symbol) => (FuncRecord::GLUE, None),
+                    Symbol::Function(id) | Symbol::Plain(id) | Symbol::Twin(id) => (
                         program.functions[id.index()].index,
                         function_name(self.env, id),
                     ),

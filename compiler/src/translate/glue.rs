@@ -12,6 +12,7 @@ use crate::program::{
     UnknownId,
 };
 use crate::symbol::Symbol;
+use crate::twins;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, AbiParam, InstBuilder, MemFlagsData, Signature, UserFuncName, Value, types,
@@ -49,6 +50,10 @@ pub fn main_function(
         let name = t.symbol_address(Symbol::CpuName);
         let len = t.iconst64(env.cpu.describe_level(env.arch).len() as u64);
         t.call_libcall(Libcall::CheckCpu, &[features, name, len]);
+    }
+    if twins::are_used(env) {
+        let features = t.iconst64(twins::cpu().features.bits());
+        t.call_libcall(Libcall::FindCpu, &[features]);
     }
     if env.layout.heap.is_some() {
         let program = t.symbol_address(Symbol::Gc);
