@@ -219,7 +219,7 @@ pub(crate) struct ProgramArgs {
     ///
     /// Single features can be added with `+`, as in rv64gc+zba+zbb.
     /// Without this option, an executable for x86_64 runs on every such CPU, and what gains much by a newer one
-    /// (rounding, bit counts, most vector operators) is in it a second time, for x86-64-v3.
+    /// (rounding, bit counts, shuffles of vectors) is in it a second time, for those that have AVX.
     #[arg(long, value_name = "LEVEL")]
     pub(crate) cpu: Option<String>,
 

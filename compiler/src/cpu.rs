@@ -181,15 +181,6 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// A level, and nothing else. (What the machine that builds has is asked for by name: [`Cpu::parse`].)
-    #[must_use]
-    pub fn of_level(level: Level) -> Self {
-        Self {
-            level,
-            features: level.features(),
-        }
-    }
-
     /// The CPU that `text` names for `arch`: a level, with features added to it by `+`.
     ///
     /// # Errors
