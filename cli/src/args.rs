@@ -218,13 +218,10 @@ pub(crate) struct ProgramArgs {
     /// x86-64-v4; armv8.1-a; rv64gcv); on another the executable says so and ends [default: baseline]
     ///
     /// Single features can be added with `+`, as in rv64gc+zba+zbb.
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        default_value = "baseline",
-        hide_default_value = true
-    )]
-    pub(crate) cpu: String,
+    /// Without this option, an executable for x86_64 runs on every such CPU, and what gains much by a newer one
+    /// (rounding, bit counts, shuffles of vectors) is in it a second time, for those that have AVX.
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) cpu: Option<String>,
 
     /// Link another module in, for the imports from module NAME; of several given for one NAME, the first
     /// that exports what is imported, with a type that matches

@@ -307,9 +307,13 @@ fn plan_program(input: Input, args: ProgramArgs, archs: &[Arch]) -> Result<Progr
     }
     options.gc_stress = args.gc_stress;
     options.invoke = args.invoke;
+    if args.cpu.is_none() {
+        options.twins = compiler::Twins::Gaining;
+    }
+    let cpu = args.cpu.as_deref().unwrap_or("baseline");
     let cpus = archs
         .iter()
-        .map(|arch| Ok((*arch, compiler::Cpu::parse(&args.cpu, *arch)?)))
+        .map(|arch| Ok((*arch, compiler::Cpu::parse(cpu, *arch)?)))
         .collect::<std::result::Result<_, String>>()
         .map_err(|error| Failure::usage(format!("--cpu: {error}")))?;
     let policy = plan_policy(

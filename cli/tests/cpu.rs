@@ -111,6 +111,61 @@ fn the_baseline_is_not_checked() {
     assert!(map.contains("elfin_check_cpu"));
 }
 
+/// What gains by a newer CPU is there twice. Which of the two runs shows when the way to one of them is cut off.
+#[test]
+fn the_cpu_chooses_between_twins() {
+    let scratch = scratch(&["simd.wat", "hello.wat"]);
+    let build = |line: &str| {
+        let line = format!("build {line} -o out --target x86_64 --map map");
+        run_elfin(scratch.path(), &line).expect_code(0);
+        fs::read_to_string(scratch.path().join("map")).expect("map")
+    };
+    for without in [
+        "hello.wat",
+        "simd.wat --cpu baseline",
+        "simd.wat -O 0",
+        "simd.wat -O s",
+        "simd.wat --cpu x86-64-v3",
+    ] {
+        assert!(!build(without).contains("elfin_find_cpu"), "{without}");
+    }
+    // An instruction that traps, over the jump to the code for newer processors and over the one to the plain code.
+    const TRAP: [u8; 2] = [0x0f, 0x0b];
+    let cut = |executable: &[u8], offset: usize| {
+        let mut cut = executable.to_vec();
+        let choosers: Vec<usize> = (0..executable.len() - 18)
+            .filter(|at| {
+                let code = &executable[*at..*at + 18];
+                code[..2] == [0x80, 0x3d] && code[6..9] == [0, 0x0f, 0x85] && code[13] == 0xe9
+            })
+            .collect();
+        assert!(!choosers.is_empty());
+        for at in choosers {
+            cut[at + offset..][..2].copy_from_slice(&TRAP);
+        }
+        cut
+    };
+    for mode in ["", "-O 1", "--addressing context", "--memory checked"] {
+        assert!(build(&format!("simd.wat {mode}")).contains("elfin_find_cpu"));
+        let whole = fs::read(scratch.path().join("out")).expect("executable");
+        let runs = |bytes: &[u8], model: &str| {
+            fs::write(scratch.path().join("out"), bytes).expect("executable");
+            let mut command = Command::new(qemu("x86_64"));
+            command
+                .args(["-cpu", model])
+                .arg(scratch.path().join("out"));
+            finish(command, None).status.code() == Some(42)
+        };
+        // Behind the comparison, where the jump is not taken: the plain code.
+        let (newer_only, none) = (cut(&whole, 13), cut(&whole, 7));
+        for (model, is_newer) in [("qemu64", false), ("Nehalem", false), ("Haswell", true)] {
+            assert!(runs(&whole, model), "{mode} {model}");
+            assert_eq!(runs(&newer_only, model), is_newer, "{mode} {model}");
+            assert!(!runs(&none, model), "{mode} {model}");
+        }
+    }
+}
+
 #[test]
 fn inspect_says_what_it_was_built_for() {
     let scratch = scratch(&["hello.wat"]);

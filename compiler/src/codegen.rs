@@ -7,13 +7,13 @@ use crate::Progress;
 use crate::effort::{self, Effort};
 use crate::error::{Error, Place, Result};
 use crate::fold::Folded;
-use crate::isa::Isas;
 use crate::optimise::machine::optimise;
 use crate::options::Arch;
 use crate::parts;
 use crate::program::{FuncId, HostId, UnknownId};
 use crate::symbol::Symbol;
 use crate::translate::{self, Env};
+use crate::twins;
 use crate::unwind::{self, Unwind};
 use crate::usage::body_of;
 use cranelift_codegen::binemit::Reloc;
@@ -97,7 +97,12 @@ pub fn work_list(env: Env<'_>, folded: &Folded) -> Vec<Symbol> {
     );
     // A direct call of an unknown import goes through its glue as well.
     list.extend((0..env.program.unknown.len() as u32).map(|i| Symbol::UnknownGlue(UnknownId(i))));
-    list.extend(env.usage.live.iter().map(|id| Symbol::Function(*id)));
+    list.extend(
+        env.usage
+            .live
+            .iter()
+            .flat_map(|id| twins::symbols(env, *id)),
+    );
     let actions = env.program.script.as_deref().unwrap_or_default();
     let with_functions = (0..).zip(actions).filter(|(_, a)| a.kind.has_function());
     list.extend(with_functions.map(|(index, _)| Symbol::Action(index)));
@@ -107,7 +112,7 @@ pub fn work_list(env: Env<'_>, folded: &Folded) -> Vec<Symbol> {
 /// Where a symbol's function is in the sources, for an error.
 fn place(env: Env<'_>, symbol: Symbol) -> Place {
     match symbol {
-        Symbol::Function(id) => {
+        Symbol::Function(id) | Symbol::Plain(id) | Symbol::Twin(id) => {
             let function = env.program.functions[id.index()];
             env.program.instances[function.instance.index()]
                 .module
@@ -126,7 +131,8 @@ fn translate_symbol(
     builder: &mut FunctionBuilderContext,
 ) -> Result<()> {
     match symbol {
-        Symbol::Function(id) => translate::translate(env, id, func, builder)?,
+        Symbol::Function(id) | Symbol::Plain(id) => translate::translate(env, id, func, builder)?,
+        Symbol::Twin(id) => translate::translate(twins::env(env), id, func, builder)?,
         Symbol::HostGlue(id) => translate::host_glue(env, id, func, builder),
         Symbol::UnknownGlue(id) => translate::unknown_glue(env, id, func, builder),
         Symbol::Steps(index) => translate::steps_function(env, folded, index, func, builder)?,
@@ -174,7 +180,7 @@ impl Scratch {
 pub fn compile(
     env: Env<'_>,
     folded: &Folded,
-    isas: &Isas,
+    isas: &twins::Isas,
     work: &[Symbol],
     disassemble: bool,
     progress: &dyn Progress,
@@ -225,11 +231,14 @@ fn arrange(functions: Vec<CompiledFunction>) -> Vec<CompiledFunction> {
 fn compile_one(
     env: Env<'_>,
     folded: &Folded,
-    isas: &Isas,
+    isas: &twins::Isas,
     symbol: Symbol,
     disassemble: bool,
     scratch: &mut Scratch,
 ) -> Result<CompiledFunction> {
+    if twins::is_chooser(env, symbol) {
+        return Ok(twins::chooser(symbol, disassemble));
+    }
     let context = &mut scratch.context;
     context.clear();
     context.set_disasm(disassemble);
@@ -251,7 +260,7 @@ fn compile_one(
         _ => effort::of(&context.func),
     };
     context
-        .compile(isas.of(effort), &mut ControlPlane::default())
+        .compile(isas.of(symbol).of(effort), &mut ControlPlane::default())
         .map_err(|e| match &e.inner {
             cranelift_codegen::CodegenError::CodeTooLarge
             | cranelift_codegen::CodegenError::ImplLimitExceeded => Error::LimitExceeded {
@@ -266,7 +275,8 @@ fn compile_one(
     for reloc in compiled.buffer.relocs() {
         let target = match &reloc.target {
             FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
-                Target::Symbol(Symbol::decode(&names[*name]))
+                let target = Symbol::decode(&names[*name]);
+                Target::Symbol(twins::known_callee(env, symbol, target))
             }
             FinalizedRelocTarget::ExternalName(ExternalName::LibCall(libcall)) => {
                 let libcall = runtime_libcall(*libcall)
@@ -402,6 +412,7 @@ fn is_frameless(arch: Arch, code: &[u8]) -> bool {
 pub fn dump_clif(env: Env<'_>, folded: &Folded, work: &[Symbol]) -> Result<String> {
     let texts: Vec<Result<String>> = work
         .par_iter()
+        .filter(|symbol| !twins::is_chooser(env, **symbol))
         .map_init(FunctionBuilderContext::new, |builder, symbol| {
             let result = guarded(env, *symbol, || {
                 let mut func = ir::Function::new();
@@ -421,13 +432,14 @@ pub fn dump_clif(env: Env<'_>, folded: &Folded, work: &[Symbol]) -> Result<Strin
 #[must_use]
 pub fn describe(env: Env<'_>, symbol: Symbol) -> String {
     match symbol {
-        Symbol::Function(id) => {
+        Symbol::Function(id) | Symbol::Plain(id) | Symbol::Twin(id) => {
             let name = function_name(env, id).unwrap_or_default();
             let function = env.program.functions[id.index()];
             format!(
-                "func[{}] {} ({} operators)",
+                "func[{}] {}{} ({} operators)",
                 function.index,
                 name,
+                twins::suffix(symbol),
                 body_of(env.program, id).summary.operators
             )
         }

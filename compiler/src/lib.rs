@@ -25,6 +25,7 @@ pub mod program;
 pub mod proposals;
 pub mod symbol;
 pub mod translate;
+pub mod twins;
 pub mod unwind;
 pub mod usage;
 
@@ -153,7 +154,7 @@ fn compile_linked(
 ) -> Result<CompiledProgram> {
     let plan = Plan::of(program, options)?;
     let (env, folded) = (plan.env(program, options), &plan.folded);
-    let isas = isa::build(options, env.usage.throws)?;
+    let isas = twins::isas(env, options)?;
     clock.lap("plan");
     let work = codegen::work_list(env, folded);
     let functions = codegen::compile(env, folded, &isas, &work, false, progress)?;
@@ -186,7 +187,7 @@ pub fn dump_clif(main: Source<'_>, links: &[Source<'_>], options: &Options) -> R
 /// As [`compile`].
 pub fn dump_asm(main: Source<'_>, links: &[Source<'_>], options: &Options) -> Result<String> {
     planned(main, links, options, |env, folded| {
-        let isas = isa::build(options, env.usage.throws)?;
+        let isas = twins::isas(env, options)?;
         let work = codegen::work_list(env, folded);
         let functions = codegen::compile(env, folded, &isas, &work, true, &Silent)?;
         let text = functions.iter().map(|f| {
@@ -246,6 +247,7 @@ impl Plan {
             cpu: options.cpu,
             small: options.opt_level == OptLevel::Os,
             grants: options.grants,
+            twins: twins::of(options),
         }
     }
 }

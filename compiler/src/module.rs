@@ -147,6 +147,9 @@ pub struct Summary {
     pub legacy_try: bool,
     /// It makes objects.
     pub allocates: bool,
+    /// It has an operator for which newer processors of x86_64 have an instruction and the baseline has many
+    /// ([`crate::twins`]).
+    pub gains: bool,
     /// Number of operators.
     pub operators: u32,
 }

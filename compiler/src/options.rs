@@ -81,6 +81,19 @@ pub enum UnknownImports {
     Trap,
 }
 
+/// Which functions of an executable for the baseline of x86_64 are there once more, for newer processors
+/// ([`crate::twins`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Twins {
+    /// None.
+    #[default]
+    Never,
+    /// Those that have an operator for which newer processors have an instruction and the baseline has many.
+    Gaining,
+    /// All: a test of ours.
+    All,
+}
+
 /// Options of a compilation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Options {
@@ -88,6 +101,8 @@ pub struct Options {
     pub arch: Arch,
     /// What code may use beyond the baseline of `arch`.
     pub cpu: Cpu,
+    /// Which functions are there for newer processors as well.
+    pub twins: Twins,
     /// Optimisation level.
     pub opt_level: OptLevel,
     /// Guarded or checked memories.
@@ -128,6 +143,7 @@ impl Options {
         Self {
             arch,
             cpu: Cpu::default(),
+            twins: Twins::default(),
             opt_level: OptLevel::default(),
             memory: MemoryMode::default(),
             addressing: Addressing::default(),

@@ -4,11 +4,13 @@
 //! specification is checked here (by the validator, core spec appendix "Validation Algorithm"), with all
 //! finished proposals on, so that a module which is valid but needs more than elfin compiles is told so by
 //! feature and not called invalid. Rooms: `sections` reads what a module declares, `constant` its constant
-//! expressions, `body` its code, with `summary` of what that uses; `feature` knows what elfin lacks.
+//! expressions, `body` its code, with `summary` of what that uses and `gains` of what a newer
+//! processor does better; `feature` knows what elfin lacks.
 
 mod body;
 mod constant;
 mod feature;
+mod gains;
 mod sections;
 mod summary;
 

@@ -11,6 +11,12 @@ use elfin_abi::host::{Libcall, Setup};
 pub enum Symbol {
     /// A function of an instance.
     Function(FuncId),
+    /// Its code for the baseline, where it has a twin: [`Symbol::Function`] chooses between the two.
+    Plain(FuncId),
+    /// Its twin: its code for newer processors.
+    Twin(FuncId),
+    /// Whether the processor is one of the newer: a byte of the runtime.
+    CpuFound,
     /// A host function, by index in the host function table: the C convention.
     Host(u32),
     /// A host import as a function of the Wasm convention.
@@ -94,6 +100,9 @@ impl Symbol {
             Symbol::Gc => (15, 0),
             Symbol::Steps(index) => (18, index),
             Symbol::TableEntries(id) => (19, id.0),
+            Symbol::Plain(id) => (20, id.0),
+            Symbol::Twin(id) => (21, id.0),
+            Symbol::CpuFound => (22, 0),
         };
         UserExternalName { namespace, index }
     }
@@ -126,6 +135,9 @@ impl Symbol {
             15 => Symbol::Gc,
             18 => Symbol::Steps(index),
             19 => Symbol::TableEntries(TableId(index)),
+            20 => Symbol::Plain(FuncId(index)),
+            21 => Symbol::Twin(FuncId(index)),
+            22 => Symbol::CpuFound,
             namespace => panic!("no symbol has namespace {namespace}"),
         }
     }

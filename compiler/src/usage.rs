@@ -18,6 +18,8 @@ pub struct Usage {
     pub throws: bool,
     /// Some live function or constant expression makes objects: there is a heap, and references may lead to it.
     pub allocates: bool,
+    /// Some live function gains from newer processors ([`crate::twins`]).
+    pub gains: bool,
     /// Functions that can run, in order.
     pub live: Vec<FuncId>,
     /// Globals that some live function sets.
@@ -51,6 +53,7 @@ pub fn find(program: &Program<'_>) -> Usage {
             tail_calls: false,
             throws: false,
             allocates: false,
+            gains: false,
             live: Vec::new(),
             globals_set: vec![false; program.globals.len()],
             tables_written: vec![false; program.tables.len()],
@@ -194,6 +197,7 @@ impl Finder<'_> {
         self.usage.tail_calls |= summary.tail_calls;
         self.usage.throws |= summary.throws;
         self.usage.allocates |= summary.allocates;
+        self.usage.gains |= summary.gains;
         for index in &summary.globals_set {
             self.usage.globals_set[instance.globals[*index as usize].index()] = true;
         }

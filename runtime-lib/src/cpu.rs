@@ -1,4 +1,5 @@
-//! Whether the CPU has what an executable was built for: linked only into one built for more than the baseline.
+//! Whether the CPU has what an executable was built for: linked only into one built for more than the baseline, or
+//! with functions that have second code for newer processors.
 //!
 //! In: a set of [`elfin_abi::cpu::Feature`]s, and the name of the level they make up. Out: nothing, or one line and the
 //! end of the process, instead of an illegal instruction somewhere later. What the operating system does not enable
@@ -10,6 +11,7 @@
 
 use crate::message::Message;
 use crate::start;
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use elfin_abi::cpu::Feature;
 
 // Every file defines `features(wanted) -> u64`: those of `wanted` that the CPU has, and perhaps others.
@@ -35,6 +37,18 @@ pub unsafe extern "C" fn elfin_check_cpu(wanted: u64, level: *const u8, level_le
     message.byte(b'\n');
     message.send();
     start::exit(start::EXIT_ERROR)
+}
+
+/// Whether the CPU has what code was compiled for a second time.
+#[unsafe(export_name = "elfin_cpu_found")]
+pub static CPU_FOUND: AtomicU8 = AtomicU8::new(0);
+
+/// Lets code run that uses `wanted`, if the CPU has all of it. Called once, before other code of the program.
+#[unsafe(no_mangle)]
+pub extern "C" fn elfin_find_cpu(wanted: u64) {
+    if first_missing(wanted, machine::features(wanted)).is_none() {
+        CPU_FOUND.store(1, Relaxed);
+    }
 }
 
 /// The first of `wanted` that is not in `found`.

@@ -21,7 +21,7 @@ pub mod skips;
 pub mod spectest;
 pub mod suite;
 
-use elfin_compiler::{Addressing, Arch, Cpu, MemoryMode, OptLevel, Options};
+use elfin_compiler::{Addressing, Arch, Cpu, MemoryMode, OptLevel, Options, Twins};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,14 @@ impl Config {
     pub fn with_gc_stress(mut self) -> Self {
         self.options.gc_stress = true;
         self.mode += " gc-stress";
+        self
+    }
+
+    /// The configuration in which every function is there twice, and one of the two is chosen when it is called.
+    #[must_use]
+    pub fn with_twins(mut self) -> Self {
+        self.options.twins = Twins::All;
+        self.mode += " twins";
         self
     }
 

@@ -34,6 +34,9 @@ struct Arguments {
     /// Collect garbage at every allocation.
     #[arg(long)]
     gc_stress: bool,
+    /// Compile every function for newer processors as well (x86_64, without `--cpu`).
+    #[arg(long)]
+    twins: bool,
     /// Show every directive.
     #[arg(short)]
     verbose: bool,
@@ -113,6 +116,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         .map(|arch| {
             let config = Config::new(*arch, arguments.mode, arguments.memory, arguments.opt_level);
             let config = config.with_cpu(Cpu::parse(&arguments.cpu, *arch)?);
+            let config = if arguments.twins {
+                config.with_twins()
+            } else {
+                config
+            };
             Ok(if arguments.gc_stress {
                 config.with_gc_stress()
             } else {

@@ -166,6 +166,13 @@ fn x86_64_gc_stress() {
     test_config(&config.with_gc_stress());
 }
 
+/// Every function for the baseline and for x86-64-v3, chosen by what this machine is.
+#[test]
+fn x86_64_twins() {
+    let config = Config::new(Arch::X86_64, FIXED, GUARDED, OptLevel::O2);
+    test_config(&config.with_twins());
+}
+
 #[test]
 fn x86_64_v2() {
     test_level(Arch::X86_64, "x86-64-v2");

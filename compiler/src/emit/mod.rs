@@ -20,6 +20,7 @@ use crate::options::Arch;
 use crate::program::{FuncId, Program};
 use crate::symbol::Symbol;
 use crate::translate::Env;
+use crate::twins;
 use crate::{AddressMap, Placement};
 use cranelift_codegen::binemit::Reloc;
 use elfin_abi::{host, symbol};
@@ -238,6 +239,7 @@ impl<'p> Emitter<'p> {
                 SymbolSection::Undefined,
                 0,
             ),
+            Symbol::CpuFound => (symbol::CPU_FOUND, SymbolSection::Undefined, 0),
             Symbol::Setup(index) => (
                 Symbol::as_setup(index).symbol(),
                 SymbolSection::Undefined,
@@ -396,7 +398,10 @@ impl<'p> Emitter<'p> {
             text.places.push((chunk, at));
             let (name, scope) = match function.symbol {
                 Symbol::Main => (symbol::PROGRAM_MAIN.to_owned(), SymbolScope::Linkage),
-                Symbol::Function(id) => (object_name(self.env, id), SymbolScope::Compilation),
+                Symbol::Function(id) | Symbol::Plain(id) | Symbol::Twin(id) => (
+                    object_name(self.env, id) + twins::suffix(function.symbol),
+                    SymbolScope::Compilation,
+                ),
                 Symbol::HostGlue(id) => (
                     format!("elfin_host_glue_{}", id.0),
                     SymbolScope::Compilation,

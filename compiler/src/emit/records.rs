@@ -10,6 +10,7 @@ use crate::fold::Folded;
 use crate::layout::Entries;
 use crate::program::TableId;
 use crate::symbol::Symbol;
+use crate::twins;
 use elfin_abi::program::{
     Copy, FuncRecord, ImageRange, MemoryInfo, ProgramHeader, TableInfo, TextChunk,
 };
@@ -188,7 +189,9 @@ impl Emitter<'_> {
     /// A function's index with its flags, and what backtraces call it.
     fn function_record(&self, function: &CompiledFunction) -> (u32, String) {
         let (index, name) = match function.symbol {
-            Symbol::Function(id) => (
+            // What chooses between two codes never stands in a backtrace.
+            symbol if twins::is_chooser(self.env, symbol) => (FuncRecord::GLUE, None),
+            Symbol::Function(id) | Symbol::Plain(id) | Symbol::Twin(id) => (
                 self.env.program.functions[id.index()].index,
                 function_name(self.env, id),
             ),

@@ -8,7 +8,7 @@
 //! data: jump tables (found by the `lea` that takes their address) and the constant pool at the end. Where anything
 //! does not fit this picture, the function stays as it was.
 
-use super::{flags, frame, relax, rotate, tails, traps};
+use super::{flags, frame, relax, rotate, tails, traps, zeros};
 use crate::codegen::CompiledFunction;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic};
 
@@ -80,6 +80,13 @@ impl Encoded {
     /// Replaces the bytes by others, at most as long. Not for operands relative to the instruction.
     pub(super) fn replace(&mut self, bytes: &[u8]) {
         debug_assert!(bytes.len() <= usize::from(self.len) && self.relative.is_none());
+        self.bytes[..bytes.len()].copy_from_slice(bytes);
+        self.len = bytes.len() as u8;
+    }
+
+    /// Replaces the bytes by others of any length. Not for operands relative to the instruction.
+    pub(super) fn rewrite(&mut self, bytes: &[u8]) {
+        debug_assert!(self.relative.is_none());
         self.bytes[..bytes.len()].copy_from_slice(bytes);
         self.len = bytes.len() as u8;
     }
@@ -175,6 +182,7 @@ pub fn optimise(function: &mut CompiledFunction, blocks: &[u32]) {
     let dropped = traps::merge(&mut pieces, &function.traps, &entries);
     let frameless = frame::shrink(&mut pieces);
     flags::drop_tests(&mut pieces, &entries);
+    zeros::pass_through(&mut pieces, &entries);
     relax::narrow(&mut pieces, &function.relocations);
     tails::join(&mut pieces, &entries, function);
     let turned = rotate::rotate(&mut pieces, &entries);

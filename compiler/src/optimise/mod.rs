@@ -13,3 +13,4 @@ mod repeat;
 mod rotate;
 mod tails;
 mod traps;
+mod zeros;

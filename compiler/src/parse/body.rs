@@ -3,6 +3,7 @@
 //! In: bodies with what the validator knows of the module. Out: a [`Body`] for each, in their order; or the first error
 //! by position, so that the message does not depend on the number of threads.
 
+use super::gains::gains;
 use super::{exceeded, feature, invalid, summary, unsupported};
 use crate::error::Result;
 use crate::module::{Body, Module, Summary};
@@ -79,6 +80,7 @@ fn read<'a>(
         let (operator, offset) = operators.read_with_offset().map_err(invalid)?;
         validator.op(offset, &operator).map_err(invalid)?;
         summary.operators += 1;
+        summary.gains |= gains(&operator);
         summary::note(&operator, &mut summary);
         if let Some(feature) = feature::lacking_for_operator(&operator) {
             lacking.get_or_insert((feature, offset));

@@ -325,7 +325,9 @@ fn libcall_signature(libcall: Libcall) -> Signature {
         Libcall::RunScript | Libcall::CheckCpu => (&[I64, I64, I64], &[]),
         Libcall::NewException | Libcall::NewThreadException => (&[I64, I64], &[I64]),
         Libcall::Throw => (&[I64], &[]),
-        Libcall::GcSetUp | Libcall::ThreadGcSetUp | Libcall::ThreadGcEnd => (&[I64], &[]),
+        Libcall::GcSetUp | Libcall::ThreadGcSetUp | Libcall::ThreadGcEnd | Libcall::FindCpu => {
+            (&[I64], &[])
+        }
         Libcall::GcAllocate | Libcall::ThreadGcAllocate => (&[I64, I64], &[I64]),
     };
     let param = |ty: &cranelift_codegen::ir::Type| {

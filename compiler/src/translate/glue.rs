@@ -7,6 +7,7 @@ use crate::fold::Folded;
 use crate::module::ValType;
 use crate::program::{ActionKind, Callee, Check, Constant, HostId, InstanceId, UnknownId};
 use crate::symbol::Symbol;
+use crate::twins;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, AbiParam, InstBuilder, MemFlagsData, Signature, UserFuncName, types,
@@ -42,6 +43,10 @@ pub fn main_function(
         let name = t.symbol_address(Symbol::CpuName);
         let len = t.iconst64(env.cpu.describe_level(env.arch).len() as u64);
         t.call_libcall(Libcall::CheckCpu, &[features, name, len]);
+    }
+    if twins::are_used(env) {
+        let features = t.iconst64(twins::cpu().features.bits());
+        t.call_libcall(Libcall::FindCpu, &[features]);
     }
     if env.layout.heap.is_some() {
         let program = t.symbol_address(Symbol::Gc);

@@ -30,7 +30,7 @@ use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::module::{RefType, ValType};
-use crate::options::{Addressing, Arch};
+use crate::options::{Addressing, Arch, Twins};
 use crate::program::{FuncId, Instance, InstanceId, Program, TypeId};
 use crate::symbol::Symbol;
 use crate::usage::{Usage, body_of};
@@ -67,6 +67,8 @@ pub struct Env<'p> {
     pub small: bool,
     /// What the policy grants.
     pub grants: elfin_abi::host::Grants,
+    /// Which functions have twins.
+    pub twins: Twins,
 }
 
 impl Env<'_> {

@@ -457,6 +457,8 @@ libcalls! {
     /// `(features: u64, level: *const u8, level_len: u64)`: ends the process with a line that names the level and
     /// status 1 when the CPU lacks one of the features ([`crate::cpu`]).
     CheckCpu = "elfin_check_cpu";
+    /// `(features: u64)`: sets [`crate::symbol::CPU_FOUND`] when the CPU has all of the features ([`crate::cpu`]).
+    FindCpu = "elfin_find_cpu";
     /// `(tag: u64, size: u64) -> *mut Exception`: a new exception ([`crate::exception`]) of this size, header
     /// included.
     NewException = "elfin_new_exception";

@@ -21,6 +21,9 @@ pub const TRAP_MESSAGES: &str = "elfin_trap_messages";
 /// The [`crate::threads::ThreadsHeader`], defined by a program that can start threads.
 pub const THREADS: &str = "elfin_threads";
 
+/// A byte of the runtime: not 0 when the CPU has what [`crate::host::Libcall::FindCpu`] was asked for.
+pub const CPU_FOUND: &str = "elfin_cpu_found";
+
 /// The sealed policy block (see [`crate::policy`]), defined by whoever calls the linker.
 pub const POLICY: &str = "elfin_policy";
 

@@ -15,17 +15,30 @@ const YMM: u64 = 0b110;
 /// Likewise for AVX-512: opmask, the upper halves, and the sixteen new ones, besides.
 const ZMM: u64 = 0b1110_0110;
 
-/// The features of this CPU.
-pub(super) fn features(_wanted: u64) -> u64 {
+/// The features that leaf 1 of CPUID tells of.
+const BASIC: u64 = 1 << Feature::Sse3 as u8
+    | 1 << Feature::Ssse3 as u8
+    | 1 << Feature::Sse41 as u8
+    | 1 << Feature::Sse42 as u8
+    | 1 << Feature::Popcnt as u8
+    | 1 << Feature::Cmpxchg16b as u8
+    | 1 << Feature::Avx as u8
+    | 1 << Feature::Fma as u8;
+
+/// Those of `wanted` that this CPU has. In a virtual machine CPUID is an exit to the host, some microseconds each time:
+/// a leaf is asked for only if it matters.
+pub(super) fn features(wanted: u64) -> u64 {
     let leaf = |number| cpuid(number, 0);
     let basic = leaf(1);
-    let highest = leaf(0).eax;
-    let extended = if highest >= 7 { leaf(7) } else { NOTHING };
-    let amd = if leaf(0x8000_0000).eax >= 0x8000_0001 {
-        leaf(0x8000_0001)
-    } else {
-        NOTHING
-    };
+    let (mut extended, mut amd) = (NOTHING, NOTHING);
+    if wanted & !BASIC != 0 {
+        if leaf(0).eax >= 7 {
+            extended = leaf(7);
+        }
+        if leaf(0x8000_0000).eax >= 0x8000_0001 {
+            amd = leaf(0x8000_0001);
+        }
+    }
     let saved = if bit(basic.ecx, 27) { xcr0() } else { 0 };
     let ymm = saved & YMM == YMM;
     let zmm = saved & ZMM == ZMM;
