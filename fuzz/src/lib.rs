@@ -3,6 +3,7 @@
 //! In: a seed. Out: verdicts. Everything here is a function of its seed, so that a finding is one number.
 //!
 //! - [`generate`]: seed → a module that ends, whatever is called
+//! - [`loops`]: seed → a module of loops, switches and machines with states
 //! - [`vectors`]: seed → a module of vector operations
 //! - [`oracle`]: a module → what it should do, by an independent interpreter
 //! - [`differential`]: modules → executables, and whether they do the same
@@ -18,6 +19,7 @@ pub mod differential;
 pub mod exceptions;
 pub mod generate;
 pub mod link;
+pub mod loops;
 pub mod objects;
 pub mod oracle;
 pub mod vectors;

@@ -10,7 +10,7 @@
 
 use clap::{Parser, Subcommand};
 use elfin_compiler::{Arch, Cpu};
-use elfin_fuzz::differential::{self, Case, Mode, Verdict};
+use elfin_fuzz::differential::{self, Case, Mode, Source, Verdict};
 use elfin_fuzz::generate::Random;
 use elfin_fuzz::{compile, corpus, exceptions, link, objects};
 use rayon::prelude::*;
@@ -54,6 +54,9 @@ enum Command {
         /// Modules of vector operations, and not what wasm-smith makes.
         #[arg(long)]
         vectors: bool,
+        /// Modules of loops, switches and machines with states; with `--vectors`, vectors live around them.
+        #[arg(long)]
+        loops: bool,
         /// These modules and not generated ones.
         files: Vec<PathBuf>,
     },
@@ -131,8 +134,10 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
             cpu,
             batch,
             vectors,
+            loops,
             files,
         } => {
+            let source = Source::of_flags(*loops, *vectors);
             let cpu = cpu.as_ref().map(|text| Cpu::parse(text, *target));
             let cpu = cpu.transpose()?;
             let cases = files
@@ -148,21 +153,18 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
             let mut tally = batches
                 .par_iter()
                 .map(|batch| {
-                    let generate = |seed| match vectors {
-                        true => Some(Case::of_vectors(seed)),
-                        false => Case::generate(seed),
-                    };
-                    let cases: Vec<Case> = batch.clone().filter_map(generate).collect();
+                    let cases: Vec<Case> =
+                        batch.clone().filter_map(|seed| source.case(seed)).collect();
                     let mode = mode.0.unwrap_or_else(|| Mode::of_seed(batch.start));
                     let missing = batch.end - batch.start - cases.len() as u64;
-                    let mut tally = try_batch(&cases, *vectors, *target, mode.on(cpu), &findings);
+                    let mut tally = try_batch(&cases, source, *target, mode.on(cpu), &findings);
                     tally.count("no module generated", missing);
                     tally
                 })
                 .reduce(Tally::default, Tally::join);
             for case in cases {
                 let mode = mode.0.unwrap_or(Mode::ALL[0]);
-                tally = tally.join(try_batch(&[case], false, *target, mode.on(cpu), &findings));
+                tally = tally.join(try_batch(&[case], source, *target, mode.on(cpu), &findings));
             }
             print!("{tally}");
             Ok::<(), String>(())
@@ -260,7 +262,7 @@ fn batches(seeds: std::ops::Range<u64>, size: Option<u64>) -> Vec<std::ops::Rang
 
 fn try_batch(
     cases: &[Case],
-    vectors: bool,
+    source: Source,
     target: Arch,
     mode: Mode,
     findings: &Findings<'_>,
@@ -274,12 +276,8 @@ fn try_batch(
             } else {
                 (first, last - first + 1)
             };
-            let command = if vectors {
-                "differential --vectors"
-            } else {
-                "differential"
-            };
-            let again = again(command, seed, count, target, mode);
+            let command = format!("differential{}", source.flags());
+            let again = again(&command, seed, count, target, mode);
             let name = format!("{}-{}-{}", target.name(), mode.name, case.seed);
             findings.save(&name, &case.wasm, message, &again);
         });

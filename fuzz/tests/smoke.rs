@@ -2,7 +2,7 @@
 //! (see `README.md`).
 
 use elfin_compiler::Arch;
-use elfin_fuzz::differential::{self, Case, Mode, Verdict};
+use elfin_fuzz::differential::{self, Case, Mode, Source, Verdict};
 use elfin_fuzz::{compile, corpus, exceptions, link, objects};
 
 /// Runs on threads whose stacks deep nesting does not exhaust.
@@ -32,8 +32,8 @@ fn differences(cases: &[Case], arch: Arch, mode: Mode) -> Vec<String> {
         .collect()
 }
 
-fn cases(seeds: std::ops::Range<u64>) -> Vec<Case> {
-    seeds.filter_map(Case::generate).collect()
+fn cases(source: Source, seeds: std::ops::Range<u64>) -> Vec<Case> {
+    seeds.filter_map(|seed| source.case(seed)).collect()
 }
 
 /// Whether executables for it run here.
@@ -112,7 +112,7 @@ fn the_same_as_the_oracle() {
                     (false, _) => continue,
                 };
                 let start = n * 1000;
-                let found = differences(&cases(start..start + count), *arch, *mode);
+                let found = differences(&cases(Source::Smith, start..start + count), *arch, *mode);
                 assert!(found.is_empty(), "{}", found.join("\n"));
             }
         }
@@ -132,9 +132,31 @@ fn vectors_as_the_oracle_has_them() {
                     (false, _) => continue,
                 };
                 let start = n * 1000;
-                let cases: Vec<Case> = (start..start + count).map(Case::of_vectors).collect();
+                let cases = cases(Source::Vectors, start..start + count);
                 let found = differences(&cases, *arch, *mode);
                 assert!(found.is_empty(), "{}", found.join("\n"));
+            }
+        }
+    });
+}
+
+#[test]
+fn loops_as_the_oracle_has_them() {
+    on_pool(|| {
+        for (n, mode) in (0..).zip(Mode::ALL) {
+            for arch in Arch::ALL.iter().filter(|arch| runs(**arch)) {
+                let native = arch.name() == std::env::consts::ARCH;
+                let count = match (native, n) {
+                    (true, _) => 16,
+                    (false, 0 | 5) => 12,
+                    (false, _) => continue,
+                };
+                let start = n * 1000;
+                for source in [Source::Loops, Source::VectorLoops] {
+                    let cases = cases(source, start..start + count);
+                    let found = differences(&cases, *arch, *mode);
+                    assert!(found.is_empty(), "{}", found.join("\n"));
+                }
             }
         }
     });
