@@ -10,8 +10,10 @@
 //! - [`objects`]: modules that make objects: the same results whenever garbage is collected
 //! - [`exceptions`]: programs that throw, and a model of what they do
 //! - [`compile`]: damaged inputs through the compiler: an error, never a panic, in bounded time
+//! - [`text`]: damaged text through the readers of text, likewise
 //! - [`link`]: damaged objects through the linker, likewise
 //! - [`corpus`]: files that are damaged or replayed
+//! - [`measure`]: time and memory of a thread
 
 pub mod compile;
 pub mod corpus;
@@ -20,8 +22,10 @@ pub mod exceptions;
 pub mod generate;
 pub mod link;
 pub mod loops;
+pub mod measure;
 pub mod objects;
 pub mod oracle;
+pub mod text;
 pub mod vectors;
 
 /// What a caught panic said.

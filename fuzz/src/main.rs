@@ -5,6 +5,7 @@
 //! cargo run --release -p elfin-fuzz -- objects --seed 0 --cases 10000
 //! cargo run --release -p elfin-fuzz -- exceptions --seed 0 --cases 10000
 //! cargo run --release -p elfin-fuzz -- compile --seed 0 --cases 100000
+//! cargo run --release -p elfin-fuzz -- text --seed 0 --cases 100000
 //! cargo run --release -p elfin-fuzz -- link --seed 0 --cases 10000
 //! ```
 
@@ -12,7 +13,7 @@ use clap::{Parser, Subcommand};
 use elfin_compiler::{Arch, Cpu};
 use elfin_fuzz::differential::{self, Case, Mode, Source, Verdict};
 use elfin_fuzz::generate::Random;
-use elfin_fuzz::{compile, corpus, exceptions, link, objects};
+use elfin_fuzz::{compile, corpus, exceptions, link, measure, objects, text};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,8 @@ enum Command {
     },
     /// Damaged modules: the compiler answers with an error or a program, in bounded time.
     Compile,
+    /// Damaged texts: the readers answer with an error or a module, in time and memory that follow the text's length.
+    Text,
     /// Damaged objects: the linker answers with an error or an image.
     Link,
 }
@@ -121,7 +124,13 @@ fn main() -> ExitCode {
 /// How many findings there are.
 fn run(arguments: &Arguments) -> Result<usize, String> {
     // Deep nesting must not exhaust the stack of a thread.
-    let pool = spec_tests::pool().map_err(|e| format!("cannot start threads: {e}"))?;
+    let pool = match arguments.command {
+        Command::Text => rayon::ThreadPoolBuilder::new()
+            .stack_size(text::STACK)
+            .build(),
+        _ => spec_tests::pool(),
+    };
+    let pool = pool.map_err(|e| format!("cannot start threads: {e}"))?;
     let seeds = arguments.seed..arguments.seed.saturating_add(arguments.cases);
     let findings = Findings {
         folder: &arguments.save,
@@ -208,6 +217,33 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
                                 &finding.input,
                                 &finding.message,
                                 &format!("compile --seed {seed} --cases 1"),
+                            );
+                        }
+                    }
+                    tally
+                })
+                .reduce(Tally::default, Tally::join);
+            print!("{tally}");
+            Ok(())
+        }
+        Command::Text => {
+            let corpus = text::read()?;
+            let tally = seeds
+                .into_par_iter()
+                .map(|seed| {
+                    let mut tally = Tally::default();
+                    match text::run(&corpus, seed) {
+                        Ok((answer, cost)) => {
+                            tally.count(&answer.to_string(), 1);
+                            tally.most(cost);
+                        }
+                        Err(finding) => {
+                            tally.count("FOUND", 1);
+                            findings.save(
+                                &format!("text-{seed}"),
+                                &finding.input,
+                                &finding.message,
+                                &format!("text --seed {seed} --cases 1"),
                             );
                         }
                     }
@@ -348,7 +384,7 @@ fn again(command: &str, seed: u64, cases: u64, target: Arch, mode: Mode) -> Stri
 
 /// Counts by what they count.
 #[derive(Default)]
-struct Tally(BTreeMap<String, u64>);
+struct Tally(BTreeMap<String, u64>, measure::Cost);
 
 impl Tally {
     fn count(&mut self, what: &str, n: u64) {
@@ -381,7 +417,14 @@ impl Tally {
         }
     }
 
+    /// Notes what a case cost.
+    fn most(&mut self, cost: measure::Cost) {
+        self.1.time = self.1.time.max(cost.time);
+        self.1.memory = self.1.memory.max(cost.memory);
+    }
+
     fn join(mut self, other: Self) -> Self {
+        self.most(other.1);
         for (what, n) in other.0 {
             self.count(&what, n);
         }
@@ -391,9 +434,14 @@ impl Tally {
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|(what, n)| writeln!(f, "{n:10} {what}"))
+        for (what, n) in &self.0 {
+            writeln!(f, "{n:10} {what}")?;
+        }
+        if self.1 != measure::Cost::default() {
+            let (time, memory) = (self.1.time.as_millis(), self.1.memory >> 20);
+            writeln!(f, "{time:10} ms at most\n{memory:10} MiB at most")?;
+        }
+        Ok(())
     }
 }
 
@@ -412,7 +460,9 @@ impl Findings<'_> {
         let write = || {
             std::fs::create_dir_all(self.folder)?;
             let path = self.folder.join(name);
-            std::fs::write(path.with_extension("wasm"), input)?;
+            let is_text = !input.starts_with(b"\0asm") && std::str::from_utf8(input).is_ok();
+            let extension = if is_text { "wat" } else { "wasm" };
+            std::fs::write(path.with_extension(extension), input)?;
             if let Ok(text) = wasmprinter::print_bytes(input) {
                 std::fs::write(path.with_extension("wat"), text)?;
             }
