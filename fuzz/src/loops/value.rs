@@ -304,6 +304,7 @@ impl Maker<'_> {
         }
         let operation = match ty {
             ValType::I32 | ValType::I64 if self.random.one_in(10) => return self.divide(ty),
+            ValType::V128 if self.random.one_in(4) => return self.float_lanes(),
             ValType::I32 => self.pick(I32_BINARY),
             ValType::I64 => self.pick(I64_BINARY),
             ValType::F32 => self.pick(F32_BINARY),
@@ -329,7 +330,56 @@ impl Maker<'_> {
         self.put(operation);
     }
 
+    /// Of two vectors on the stack, lane by lane.
+    fn float_lanes(&mut self) {
+        let wide = self.random.one_in(2);
+        let operation = if wide {
+            self.pick(&[I::F64x2Add, I::F64x2Mul, I::F64x2Min, I::F64x2Div])
+        } else {
+            self.pick(&[I::F32x4Add, I::F32x4Mul, I::F32x4Max, I::F32x4Sub])
+        };
+        self.put(operation);
+        let (nan, equal) = if wide {
+            (0x7ff8_0000_0000_0000_7ff8_0000_0000_0000, I::F64x2Eq)
+        } else {
+            (0x7fc0_0000_7fc0_0000_7fc0_0000_7fc0_0000, I::F32x4Eq)
+        };
+        let scratch = self.local(ValType::V128);
+        for instruction in [
+            I::LocalTee(scratch),
+            I::V128Const(nan),
+            I::LocalGet(scratch),
+            I::LocalGet(scratch),
+            equal,
+            I::V128Bitselect,
+        ] {
+            self.put(instruction);
+        }
+    }
+
+    /// A vector of which one lane is another.
+    fn replace(&mut self, depth: u32) {
+        let (ty, operation) = [
+            (ValType::I32, I::I8x16ReplaceLane(9)),
+            (ValType::I32, I::I16x8ReplaceLane(3)),
+            (ValType::I32, I::I32x4ReplaceLane(1)),
+            (ValType::I64, I::I64x2ReplaceLane(1)),
+            (ValType::F32, I::F32x4ReplaceLane(0)),
+            (ValType::F32, I::F32x4ReplaceLane(2)),
+            (ValType::F64, I::F64x2ReplaceLane(0)),
+            (ValType::F64, I::F64x2ReplaceLane(1)),
+        ][self.random.below(8)]
+        .clone();
+        self.value(ValType::V128, depth);
+        self.value(ty, depth);
+        self.canonicalise(ty);
+        self.put(operation);
+    }
+
     fn convert(&mut self, ty: ValType, depth: u32) {
+        if ty == ValType::V128 && self.random.one_in(2) {
+            return self.replace(depth);
+        }
         let (from, operation) = match ty {
             ValType::I32 => [
                 (ValType::I64, I::I32WrapI64),
@@ -370,15 +420,19 @@ impl Maker<'_> {
             .clone(),
         };
         // Out of a vector, where there are any.
-        if self.style.types.contains(&ValType::V128)
-            && matches!(ty, ValType::I32 | ValType::I64)
-            && self.random.one_in(3)
+        if self.style.types.contains(&ValType::V128) && ty != ValType::V128 && self.random.one_in(3)
         {
             self.value(ValType::V128, depth);
-            let operation = if ty == ValType::I64 {
-                I::I64x2ExtractLane(1)
-            } else {
-                self.pick(&[I::I32x4ExtractLane(2), I::V128AnyTrue, I::I8x16Bitmask])
+            let operation = match ty {
+                ValType::I32 => self.pick(&[
+                    I::I32x4ExtractLane(2),
+                    I::V128AnyTrue,
+                    I::I8x16Bitmask,
+                    I::I16x8ExtractLaneS(5),
+                ]),
+                ValType::I64 => self.pick(&[I::I64x2ExtractLane(0), I::I64x2ExtractLane(1)]),
+                ValType::F32 => self.pick(&[I::F32x4ExtractLane(0), I::F32x4ExtractLane(3)]),
+                _ => self.pick(&[I::F64x2ExtractLane(0), I::F64x2ExtractLane(1)]),
             };
             return self.put(operation);
         }
