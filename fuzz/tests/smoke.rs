@@ -3,7 +3,7 @@
 
 use elfin_compiler::Arch;
 use elfin_fuzz::differential::{self, Case, Mode, Source, Verdict};
-use elfin_fuzz::{compile, corpus, exceptions, link, objects};
+use elfin_fuzz::{compile, corpus, exceptions, link, objects, text};
 
 /// Runs on threads whose stacks deep nesting does not exhaust.
 fn on_pool(work: impl FnOnce() + Send) {
@@ -191,6 +191,24 @@ fn damaged_modules_are_answered() {
             }
         }
         assert!(compiled > 0);
+    });
+}
+
+#[test]
+fn damaged_texts_are_answered() {
+    on_pool(|| {
+        let corpus = text::read().expect("the corpus");
+        let mut compiled = 0;
+        for seed in 0..300 {
+            match text::run(&corpus, seed) {
+                Ok((answer, cost)) => {
+                    compiled += u32::from(answer == compile::Answer::Compiled);
+                    assert!(cost.memory > 0);
+                }
+                Err(finding) => panic!("seed {seed}: {}", finding.message),
+            }
+        }
+        assert!(compiled > 10, "{compiled}");
     });
 }
 

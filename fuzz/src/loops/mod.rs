@@ -8,14 +8,16 @@
 //!
 //! - [`maker`]: one function: locals, labels, the instructions so far
 //! - [`statement`]: assignments, branches, switches
-//! - [`cycle`]: loops
-//! - [`value`]: expressions
+//! - [`cycle`]: loops of all shapes
+//! - [`value`]: expressions of all types
+//! - [`operations`]: what they are made of
 //!
 //! NaNs differ by machine in their payload. What makes it visible (a store, a cast, a result) gets the canonical one;
 //! everything else may hand on any.
 
 mod cycle;
 mod maker;
+mod operations;
 mod statement;
 mod value;
 

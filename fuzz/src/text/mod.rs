@@ -200,3 +200,21 @@ fn folded(seed: u64) -> Result<(Answer, Cost), Finding> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is folded is read by our own code, and a module that is another one would be seen.
+    #[test]
+    fn folded_programs_need_the_folded_form() {
+        let mut unfolded = 0;
+        for seed in 0..30 {
+            let found = folded(seed);
+            assert!(found.is_ok(), "{seed}: {found:?}");
+            let text = fold::fold(&flat(seed), &mut Random::new(seed));
+            unfolded += u32::from(wat::parse_str(&text).is_err());
+        }
+        assert!(unfolded > 5, "{unfolded}");
+    }
+}
