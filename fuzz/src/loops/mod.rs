@@ -235,7 +235,7 @@ mod tests {
             "f64.load",
             "i64.load",
             "return",
-            "loop (param",
+            "loop (type",
             "loop (result",
         ]
         .map(|part| (part, 0));

@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 1 << 20;
 const MANY: [usize; 6] = [2, 10, 110, 1_000, 10_000, 60_000];
 
 /// What nests: what opens, and what closes.
-const NESTS: [(&str, &str); 20] = [
+const NESTS: [(&str, &str); 21] = [
     ("(", ")"),
     ("(block ", ")"),
     ("(loop $l ", ")"),
@@ -28,6 +28,7 @@ const NESTS: [(&str, &str); 20] = [
     ("(call_indirect (type 0) (try ", "))"),
     ("(if (try (do)) (then ", "))"),
     ("(ref ", ")"),
+    ("(i32.add (ref ", ") (try (do)))"),
     ("(module ", ")"),
     ("(rec ", ")"),
     ("(; ", " ;)"),
@@ -37,7 +38,10 @@ const NESTS: [(&str, &str); 20] = [
 ];
 
 /// What takes the place of something.
-const WORDS: [&str; 48] = [
+const WORDS: [&str; 51] = [
+    "(try (do) (catch $e))",
+    "(if (result i32) (try (do)) (then) (else))",
+    "(call_indirect (type 0) (param i32) (try (do)) (nop))",
     "(",
     ")",
     "(;",
@@ -178,6 +182,40 @@ fn part(tokens: &[(Kind, Range<usize>)], random: &mut Random) -> Range<usize> {
     }
 }
 
+/// A list in which some of what is directly inside is repeated, each for itself.
+fn swollen(text: &str, tokens: &[(Kind, Range<usize>)], random: &mut Random) -> Option<String> {
+    let opens: Vec<usize> = (0..tokens.len())
+        .filter(|at| tokens[*at].0 == Kind::Open)
+        .collect();
+    // A short one nearly always: a module is swollen by everything else.
+    let (open, range) = (0..8)
+        .filter(|_| !opens.is_empty())
+        .map(|_| opens[random.below(opens.len())])
+        .map(|open| (open, list(tokens, open)))
+        .min_by_key(|(_, range)| range.len())?;
+    let mut out = text[..=range.start].to_owned();
+    let mut at = open + 1;
+    while at < tokens.len() && tokens[at].1.start < range.end {
+        let (kind, token) = &tokens[at];
+        let part = match kind {
+            Kind::Open => list(tokens, at),
+            _ => token.clone(),
+        };
+        out += &text[part.clone()];
+        if matches!(kind, Kind::Open | Kind::Atom) && random.one_in(2) {
+            let piece = format!(" {}", &text[part.clone()]);
+            // Several may be large, and all must find room.
+            let times = times(piece.len(), text.len().max(out.len()), random) / 4;
+            out += &piece.repeat(times);
+        }
+        while at < tokens.len() && tokens[at].1.start < part.end {
+            at += 1;
+        }
+    }
+    out += &text[range.end..];
+    Some(out)
+}
+
 /// One damage. `other` is where parts may come from.
 #[must_use]
 pub fn damage(text: &str, other: &str, random: &mut Random) -> String {
@@ -192,7 +230,7 @@ pub fn damage(text: &str, other: &str, random: &mut Random) -> String {
         text.replace_range(range, by);
         text
     };
-    let damaged = match random.below(20) {
+    let damaged = match random.below(21) {
         0 | 1 => replaced(range, ""),
         2 | 3 => replaced(range.clone(), &format!("{piece} {piece}")),
         4..=6 => {
@@ -263,6 +301,7 @@ pub fn damage(text: &str, other: &str, random: &mut Random) -> String {
         // Its list's parentheses go, or another pair comes.
         18 => replaced(range, &format!("({piece})")),
         19 => replaced(range, piece.trim_start_matches('(').trim_end_matches(')')),
+        20 => swollen(text, &found, random).unwrap_or_default(),
         _ => {
             let mut bytes = text.as_bytes().to_vec();
             let at = random.below(bytes.len());
