@@ -6,7 +6,7 @@
 
 use crate::generate::Random;
 use crate::oracle::{self, Behaviour, Outcome, Step, Word};
-use crate::{generate, panic_message, vectors};
+use crate::{generate, loops, panic_message, vectors};
 use elfin_abi::trap::TrapCode;
 use elfin_compiler::link::Linker;
 use elfin_compiler::module::{Module, ValType};
@@ -25,19 +25,52 @@ pub struct Case {
     pub wasm: Vec<u8>,
 }
 
-impl Case {
-    /// The case of a seed, if there is one.
+/// What makes the modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// wasm-smith: everything, somewhere.
+    Smith,
+    /// Vector operations in each other.
+    Vectors,
+    /// Loops, switches and machines with states.
+    Loops,
+    /// The same, with vectors in what lives around them.
+    VectorLoops,
+}
+
+impl Source {
+    /// What is switched on by these flags of the command.
     #[must_use]
-    pub fn generate(seed: u64) -> Option<Self> {
-        let wasm = generate::module(seed)?;
-        Some(Self { seed, wasm })
+    pub fn of_flags(loops: bool, vectors: bool) -> Self {
+        match (loops, vectors) {
+            (false, false) => Self::Smith,
+            (false, true) => Self::Vectors,
+            (true, false) => Self::Loops,
+            (true, true) => Self::VectorLoops,
+        }
     }
 
-    /// The case of a seed that is vector operations and nothing else.
+    /// The flags.
     #[must_use]
-    pub fn of_vectors(seed: u64) -> Self {
-        let wasm = vectors::module(seed);
-        Self { seed, wasm }
+    pub fn flags(self) -> &'static str {
+        match self {
+            Self::Smith => "",
+            Self::Vectors => " --vectors",
+            Self::Loops => " --loops",
+            Self::VectorLoops => " --loops --vectors",
+        }
+    }
+
+    /// The case of a seed, if there is one.
+    #[must_use]
+    pub fn case(self, seed: u64) -> Option<Case> {
+        let wasm = match self {
+            Self::Smith => generate::module(seed)?,
+            Self::Vectors => vectors::module(seed),
+            Self::Loops => loops::module(seed, false),
+            Self::VectorLoops => loops::module(seed, true),
+        };
+        Some(Case { seed, wasm })
     }
 }
 
@@ -452,7 +485,7 @@ mod tests {
             .find(|arch| arch.name() == std::env::consts::ARCH)
             .expect("a target of ours");
         let (mut words, mut traps) = (0, 0);
-        for case in (0..12).filter_map(Case::generate) {
+        for case in (0..12).filter_map(|seed| Source::Smith.case(seed)) {
             let mut subject = Subject::new(&case).expect("a case for the oracle");
             assert!(matches!(
                 alone(&subject, *arch, Mode::ALL[0]),

@@ -5,14 +5,15 @@
 //! cargo run --release -p elfin-fuzz -- objects --seed 0 --cases 10000
 //! cargo run --release -p elfin-fuzz -- exceptions --seed 0 --cases 10000
 //! cargo run --release -p elfin-fuzz -- compile --seed 0 --cases 100000
+//! cargo run --release -p elfin-fuzz -- text --seed 0 --cases 100000
 //! cargo run --release -p elfin-fuzz -- link --seed 0 --cases 10000
 //! ```
 
 use clap::{Parser, Subcommand};
 use elfin_compiler::{Arch, Cpu};
-use elfin_fuzz::differential::{self, Case, Mode, Verdict};
+use elfin_fuzz::differential::{self, Case, Mode, Source, Verdict};
 use elfin_fuzz::generate::Random;
-use elfin_fuzz::{compile, corpus, exceptions, link, objects};
+use elfin_fuzz::{compile, corpus, exceptions, link, measure, objects, text};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,9 @@ enum Command {
         /// Modules of vector operations, and not what wasm-smith makes.
         #[arg(long)]
         vectors: bool,
+        /// Modules of loops, switches and machines with states; with `--vectors`, vectors live around them.
+        #[arg(long)]
+        loops: bool,
         /// These modules and not generated ones.
         files: Vec<PathBuf>,
     },
@@ -77,6 +81,8 @@ enum Command {
     },
     /// Damaged modules: the compiler answers with an error or a program, in bounded time.
     Compile,
+    /// Damaged texts: the readers answer with an error or a module, in time and memory that follow the text's length.
+    Text,
     /// Damaged objects: the linker answers with an error or an image.
     Link,
 }
@@ -118,7 +124,13 @@ fn main() -> ExitCode {
 /// How many findings there are.
 fn run(arguments: &Arguments) -> Result<usize, String> {
     // Deep nesting must not exhaust the stack of a thread.
-    let pool = spec_tests::pool().map_err(|e| format!("cannot start threads: {e}"))?;
+    let pool = match arguments.command {
+        Command::Text => rayon::ThreadPoolBuilder::new()
+            .stack_size(text::STACK)
+            .build(),
+        _ => spec_tests::pool(),
+    };
+    let pool = pool.map_err(|e| format!("cannot start threads: {e}"))?;
     let seeds = arguments.seed..arguments.seed.saturating_add(arguments.cases);
     let findings = Findings {
         folder: &arguments.save,
@@ -131,8 +143,10 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
             cpu,
             batch,
             vectors,
+            loops,
             files,
         } => {
+            let source = Source::of_flags(*loops, *vectors);
             let cpu = cpu.as_ref().map(|text| Cpu::parse(text, *target));
             let cpu = cpu.transpose()?;
             let cases = files
@@ -148,21 +162,18 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
             let mut tally = batches
                 .par_iter()
                 .map(|batch| {
-                    let generate = |seed| match vectors {
-                        true => Some(Case::of_vectors(seed)),
-                        false => Case::generate(seed),
-                    };
-                    let cases: Vec<Case> = batch.clone().filter_map(generate).collect();
+                    let cases: Vec<Case> =
+                        batch.clone().filter_map(|seed| source.case(seed)).collect();
                     let mode = mode.0.unwrap_or_else(|| Mode::of_seed(batch.start));
                     let missing = batch.end - batch.start - cases.len() as u64;
-                    let mut tally = try_batch(&cases, *vectors, *target, mode.on(cpu), &findings);
+                    let mut tally = try_batch(&cases, source, *target, mode.on(cpu), &findings);
                     tally.count("no module generated", missing);
                     tally
                 })
                 .reduce(Tally::default, Tally::join);
             for case in cases {
                 let mode = mode.0.unwrap_or(Mode::ALL[0]);
-                tally = tally.join(try_batch(&[case], false, *target, mode.on(cpu), &findings));
+                tally = tally.join(try_batch(&[case], source, *target, mode.on(cpu), &findings));
             }
             print!("{tally}");
             Ok::<(), String>(())
@@ -206,6 +217,33 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
                                 &finding.input,
                                 &finding.message,
                                 &format!("compile --seed {seed} --cases 1"),
+                            );
+                        }
+                    }
+                    tally
+                })
+                .reduce(Tally::default, Tally::join);
+            print!("{tally}");
+            Ok(())
+        }
+        Command::Text => {
+            let corpus = text::read()?;
+            let tally = seeds
+                .into_par_iter()
+                .map(|seed| {
+                    let mut tally = Tally::default();
+                    match text::run(&corpus, seed) {
+                        Ok((answer, cost)) => {
+                            tally.count(&answer.to_string(), 1);
+                            tally.most(cost);
+                        }
+                        Err(finding) => {
+                            tally.count("FOUND", 1);
+                            findings.save(
+                                &format!("text-{seed}"),
+                                &finding.input,
+                                &finding.message,
+                                &format!("text --seed {seed} --cases 1"),
                             );
                         }
                     }
@@ -260,7 +298,7 @@ fn batches(seeds: std::ops::Range<u64>, size: Option<u64>) -> Vec<std::ops::Rang
 
 fn try_batch(
     cases: &[Case],
-    vectors: bool,
+    source: Source,
     target: Arch,
     mode: Mode,
     findings: &Findings<'_>,
@@ -274,12 +312,8 @@ fn try_batch(
             } else {
                 (first, last - first + 1)
             };
-            let command = if vectors {
-                "differential --vectors"
-            } else {
-                "differential"
-            };
-            let again = again(command, seed, count, target, mode);
+            let command = format!("differential{}", source.flags());
+            let again = again(&command, seed, count, target, mode);
             let name = format!("{}-{}-{}", target.name(), mode.name, case.seed);
             findings.save(&name, &case.wasm, message, &again);
         });
@@ -350,7 +384,7 @@ fn again(command: &str, seed: u64, cases: u64, target: Arch, mode: Mode) -> Stri
 
 /// Counts by what they count.
 #[derive(Default)]
-struct Tally(BTreeMap<String, u64>);
+struct Tally(BTreeMap<String, u64>, measure::Cost);
 
 impl Tally {
     fn count(&mut self, what: &str, n: u64) {
@@ -383,7 +417,14 @@ impl Tally {
         }
     }
 
+    /// Notes what a case cost.
+    fn most(&mut self, cost: measure::Cost) {
+        self.1.time = self.1.time.max(cost.time);
+        self.1.memory = self.1.memory.max(cost.memory);
+    }
+
     fn join(mut self, other: Self) -> Self {
+        self.most(other.1);
         for (what, n) in other.0 {
             self.count(&what, n);
         }
@@ -393,9 +434,14 @@ impl Tally {
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|(what, n)| writeln!(f, "{n:10} {what}"))
+        for (what, n) in &self.0 {
+            writeln!(f, "{n:10} {what}")?;
+        }
+        if self.1 != measure::Cost::default() {
+            let (time, memory) = (self.1.time.as_millis(), self.1.memory >> 20);
+            writeln!(f, "{time:10} ms at most\n{memory:10} MiB at most")?;
+        }
+        Ok(())
     }
 }
 
@@ -414,7 +460,9 @@ impl Findings<'_> {
         let write = || {
             std::fs::create_dir_all(self.folder)?;
             let path = self.folder.join(name);
-            std::fs::write(path.with_extension("wasm"), input)?;
+            let is_text = !input.starts_with(b"\0asm") && std::str::from_utf8(input).is_ok();
+            let extension = if is_text { "wat" } else { "wasm" };
+            std::fs::write(path.with_extension(extension), input)?;
             if let Ok(text) = wasmprinter::print_bytes(input) {
                 std::fs::write(path.with_extension("wat"), text)?;
             }

@@ -2,8 +2,8 @@
 //! (see `README.md`).
 
 use elfin_compiler::Arch;
-use elfin_fuzz::differential::{self, Case, Mode, Verdict};
-use elfin_fuzz::{compile, corpus, exceptions, link, objects};
+use elfin_fuzz::differential::{self, Case, Mode, Source, Verdict};
+use elfin_fuzz::{compile, corpus, exceptions, link, objects, text};
 
 /// Runs on threads whose stacks deep nesting does not exhaust.
 fn on_pool(work: impl FnOnce() + Send) {
@@ -32,8 +32,8 @@ fn differences(cases: &[Case], arch: Arch, mode: Mode) -> Vec<String> {
         .collect()
 }
 
-fn cases(seeds: std::ops::Range<u64>) -> Vec<Case> {
-    seeds.filter_map(Case::generate).collect()
+fn cases(source: Source, seeds: std::ops::Range<u64>) -> Vec<Case> {
+    seeds.filter_map(|seed| source.case(seed)).collect()
 }
 
 /// Whether executables for it run here.
@@ -112,7 +112,7 @@ fn the_same_as_the_oracle() {
                     (false, _) => continue,
                 };
                 let start = n * 1000;
-                let found = differences(&cases(start..start + count), *arch, *mode);
+                let found = differences(&cases(Source::Smith, start..start + count), *arch, *mode);
                 assert!(found.is_empty(), "{}", found.join("\n"));
             }
         }
@@ -132,9 +132,31 @@ fn vectors_as_the_oracle_has_them() {
                     (false, _) => continue,
                 };
                 let start = n * 1000;
-                let cases: Vec<Case> = (start..start + count).map(Case::of_vectors).collect();
+                let cases = cases(Source::Vectors, start..start + count);
                 let found = differences(&cases, *arch, *mode);
                 assert!(found.is_empty(), "{}", found.join("\n"));
+            }
+        }
+    });
+}
+
+#[test]
+fn loops_as_the_oracle_has_them() {
+    on_pool(|| {
+        for (n, mode) in (0..).zip(Mode::ALL) {
+            for arch in Arch::ALL.iter().filter(|arch| runs(**arch)) {
+                let native = arch.name() == std::env::consts::ARCH;
+                let count = match (native, n) {
+                    (true, _) => 16,
+                    (false, 0 | 5) => 12,
+                    (false, _) => continue,
+                };
+                let start = n * 1000;
+                for source in [Source::Loops, Source::VectorLoops] {
+                    let cases = cases(source, start..start + count);
+                    let found = differences(&cases, *arch, *mode);
+                    assert!(found.is_empty(), "{}", found.join("\n"));
+                }
             }
         }
     });
@@ -169,6 +191,24 @@ fn damaged_modules_are_answered() {
             }
         }
         assert!(compiled > 0);
+    });
+}
+
+#[test]
+fn damaged_texts_are_answered() {
+    on_pool(|| {
+        let corpus = text::read().expect("the corpus");
+        let mut compiled = 0;
+        for seed in 0..300 {
+            match text::run(&corpus, seed) {
+                Ok((answer, cost)) => {
+                    compiled += u32::from(answer == compile::Answer::Compiled);
+                    assert!(cost.memory > 0);
+                }
+                Err(finding) => panic!("seed {seed}: {}", finding.message),
+            }
+        }
+        assert!(compiled > 10, "{compiled}");
     });
 }
 
