@@ -215,9 +215,11 @@ pub(crate) struct ProgramArgs {
     pub(crate) memory: Memory,
 
     /// The least CPU that must run it: `baseline`, `native`, or a level of the target (x86-64-v2, x86-64-v3,
-    /// x86-64-v4; armv8.1-a; rv64gcv); on another the executable says so and ends [default: baseline]
+    /// x86-64-v4; armv8.1-a; rv64gcv); on another the executable says so and ends [default: every CPU of
+    /// the target]
     ///
     /// Single features can be added with `+`, as in rv64gc+zba+zbb.
+    ///
     /// Without this option, an executable for x86_64 runs on every such CPU, and what gains much by a newer one
     /// (rounding, bit counts, shuffles of vectors) is in it a second time, for those that have AVX.
     #[arg(long, value_name = "LEVEL")]

