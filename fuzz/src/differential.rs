@@ -11,7 +11,7 @@ use elfin_abi::trap::TrapCode;
 use elfin_compiler::link::Linker;
 use elfin_compiler::module::{Module, ValType};
 use elfin_compiler::program::Constant;
-use elfin_compiler::{Addressing, Arch, Cpu, Error, MemoryMode, OptLevel, Options, parse};
+use elfin_compiler::{Addressing, Arch, Cpu, Error, MemoryMode, OptLevel, Options, Twins, parse};
 use spec_tests::driver::{self, Printed};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -98,6 +98,8 @@ pub struct Mode {
     addressing: Addressing,
     memory: MemoryMode,
     opt_level: OptLevel,
+    /// Of each function, which codes there are: for x86_64 only.
+    twins: Twins,
     /// For another CPU than the baseline.
     pub cpu: Option<Cpu>,
 }
@@ -147,6 +149,15 @@ impl Mode {
             MemoryMode::Checked,
             OptLevel::O2,
         ),
+        Self {
+            twins: Twins::All,
+            ..Self::new(
+                "twins",
+                Addressing::Fixed,
+                MemoryMode::Guarded,
+                OptLevel::O2,
+            )
+        },
     ];
 
     const fn new(
@@ -160,6 +171,7 @@ impl Mode {
             addressing,
             memory,
             opt_level,
+            twins: Twins::Never,
             cpu: None,
         }
     }
@@ -188,6 +200,7 @@ impl Mode {
             addressing: self.addressing,
             memory: self.memory,
             opt_level: self.opt_level,
+            twins: self.twins,
             cpu: self.cpu.unwrap_or_default(),
             ..Options::new(arch)
         }
