@@ -7,8 +7,10 @@ use crate::Progress;
 use crate::effort::{self, Effort};
 use crate::error::{Error, Place, Result};
 use crate::fold::Folded;
+use crate::gate::Gate;
 use crate::isa::Isas;
 use crate::optimise::machine::optimise;
+use crate::optimise::near;
 use crate::options::Arch;
 use crate::parts;
 use crate::program::{FuncId, HostId, UnknownId};
@@ -165,6 +167,24 @@ impl Scratch {
             builder: FunctionBuilderContext::new(),
         }
     }
+
+    /// Whether what was compiled just now needed much more space than functions do.
+    fn is_large(&self) -> bool {
+        /// Twice as many as the largest function of CPython, Ruby and Yosys has.
+        const MANY: usize = 1 << 18;
+        self.context.func.dfg.num_insts() > MANY
+    }
+}
+
+/// How many bytes of the module a function is.
+fn body_size(env: Env<'_>, symbol: Symbol) -> u64 {
+    match symbol {
+        Symbol::Function(id) => {
+            let range = body_of(env.program, id).body.range();
+            range.end - range.start
+        }
+        _ => 0,
+    }
 }
 
 /// Compiles every function of `work`.
@@ -180,15 +200,17 @@ pub fn compile(
     progress: &dyn Progress,
 ) -> Result<Vec<CompiledFunction>> {
     progress.start(work.len());
+    let gate = Gate::default();
     let results: Vec<Result<CompiledFunction>> = work
         .par_iter()
         .with_max_len(4)
         .map_init(Scratch::new, |scratch, symbol| {
+            let _pass = gate.pass(body_size(env, *symbol));
             let result = guarded(env, *symbol, || {
                 compile_one(env, folded, isas, *symbol, disassemble, scratch)
             });
-            if result.is_err() {
-                // A panic may have left anything behind.
+            if result.is_err() || scratch.is_large() {
+                // A panic may have left anything behind; and what a large function took is not kept for small ones.
                 *scratch = Scratch::new();
             }
             progress.step();
@@ -250,6 +272,9 @@ fn compile_one(
         Symbol::Steps(_) if folded.parts.len() > parts::MANY => Effort::Quick,
         _ => effort::of(&context.func),
     };
+    if effort != Effort::Full {
+        near::traps_second(&mut context.func);
+    }
     context
         .compile(isas.of(effort), &mut ControlPlane::default())
         .map_err(|e| match &e.inner {
@@ -319,7 +344,7 @@ fn compile_one(
         unwind,
         disassembly: compiled.vcode.clone(),
     };
-    if env.arch == Arch::X86_64 {
+    if env.arch == Arch::X86_64 && effort == Effort::Full {
         optimise(&mut function, &compiled.bb_starts);
     }
     Ok(function)

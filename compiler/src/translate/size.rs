@@ -5,6 +5,7 @@
 //! a parameter of all blocks behind. Without limits some kilobytes could take all memory there is. The largest function
 //! of CPython, Ruby and Yosys has 870,134 values.
 
+use super::locals::Local;
 use super::{Translator, ir_config};
 use crate::error::{Error, Result};
 
@@ -12,10 +13,16 @@ use crate::error::{Error, Result};
 const MAX_VALUES: usize = 1 << 24;
 
 /// Most instructions. The largest function of those programs has 114,284.
-const MAX_INSTRUCTIONS: usize = 1 << 22;
+const MAX_INSTRUCTIONS: usize = 1 << 21;
 
-/// Most operands, arguments and results of instructions, taken together.
-const MAX_OPERANDS: usize = 1 << 26;
+/// Most blocks; the most of those programs is 16,675. To find out which value a local has, bits for all blocks are cleared:
+/// that takes the square of the blocks.
+const MAX_BLOCKS: usize = 1 << 20;
+
+/// Most operands, arguments and results of instructions, taken together, in the space that they take: some of it is never
+/// used. Each argument of a branch that another one has as well is a move in machine code. Of those programs a function of
+/// Ruby has the most, 2²¹.
+const MAX_OPERANDS: usize = 1 << 23;
 
 /// Most pairs of a local and a block: what locals are in blocks is kept in an array for each local, up to the last
 /// block that has it.
@@ -44,11 +51,13 @@ impl LocalBlocks {
 }
 
 impl Translator<'_, '_> {
-    /// Notes that the current block has a local.
-    pub(super) fn touch_local(&mut self, local: u32) {
+    /// A local, of which is noted that the current block has it.
+    pub(super) fn touch_local(&mut self, index: u32) -> Local {
+        let local = self.locals.get(index);
         if let Some(block) = self.builder.current_block() {
-            self.local_blocks.touch(local as usize, block.as_u32());
+            self.local_blocks.touch(local.slot, block.as_u32());
         }
+        local
     }
 
     /// Ends a function that evaluated constant expressions.
@@ -77,6 +86,8 @@ impl Translator<'_, '_> {
             Some("the function has too many references alive where garbage may be collected")
         } else if dfg.num_insts() > MAX_INSTRUCTIONS {
             Some("the function has too many instructions")
+        } else if dfg.num_blocks() > MAX_BLOCKS {
+            Some("the function has too many blocks")
         } else if dfg.num_values() > MAX_VALUES {
             Some(
                 "the function has too many values: parameters of blocks, and locals that differ by where one comes from",
