@@ -269,8 +269,11 @@ fn compile_one(
         )));
     }
     let effort = match symbol {
-        Symbol::Steps(_) if folded.parts.len() > parts::MANY => Effort::Quick,
-        _ => effort::of(&context.func),
+        Symbol::Steps(_) if folded.parts.len() > parts::MANY => Effort::Least,
+        _ => effort::of(&context.func).ok_or_else(|| Error::LimitExceeded {
+            message: "the function has too many values where branches come together".to_owned(),
+            place: place(env, symbol),
+        })?,
     };
     if effort != Effort::Full {
         near::traps_second(&mut context.func);

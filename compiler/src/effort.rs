@@ -7,11 +7,11 @@
 use cranelift_codegen::ir::{Function, Inst};
 
 /// Most instructions that the good allocator is given. The largest function of CPython, Ruby and Yosys has 114,284.
-const MAX_INSTRUCTIONS: usize = 1 << 20;
+const MAX_INSTRUCTIONS: usize = 1 << 19;
 
 /// How many instructions a call is worth: the good allocator keeps a range in an ordered map for each register that a
 /// call does not keep. A million calls took 1.4 GB.
-const CALL: usize = 8;
+const CALL: usize = 4;
 
 /// Most blocks; the most of those programs is 16,675.
 const MAX_BLOCKS: usize = 1 << 17;
@@ -33,6 +33,10 @@ const MAX_EMPTY: u64 = 1 << 30;
 /// nested loops took more than 38 s.
 const MAX_NESTED: u64 = 1 << 30;
 
+/// Most arguments of branches, each of which is a move in machine code: 50,000 calls in a `try` with 200 locals took 4 GB.
+/// All operands of Ruby's largest function are half as many.
+const MAX_MOVES: u64 = 1 << 22;
+
 /// What a function is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
@@ -44,19 +48,24 @@ pub enum Effort {
     Least,
 }
 
-/// The effort for a function.
+/// The effort for a function; `None` if it is not compiled at all.
 #[must_use]
-pub fn of(func: &Function) -> Effort {
+pub fn of(func: &Function) -> Option<Effort> {
     let dfg = &func.dfg;
     let large = weight(func) > MAX_INSTRUCTIONS || dfg.num_blocks() > MAX_BLOCKS;
-    let (merging, taking_back) = coming_together(func);
-    if large || taking_back > MAX_TAKING_BACK || nested(func) > MAX_NESTED {
-        Effort::Least
-    } else if merging > MAX_MERGING || empty(func) > MAX_EMPTY {
-        Effort::Quick
-    } else {
-        Effort::Full
+    let (moves, merging, taking_back) = coming_together(func);
+    if moves > MAX_MOVES {
+        return None;
     }
+    Some(
+        if large || taking_back > MAX_TAKING_BACK || nested(func) > MAX_NESTED {
+            Effort::Least
+        } else if merging > MAX_MERGING || empty(func) > MAX_EMPTY {
+            Effort::Quick
+        } else {
+            Effort::Full
+        },
+    )
 }
 
 /// How many instructions there are, with what calls are worth.
@@ -85,8 +94,8 @@ fn empty(func: &Function) -> u64 {
         .sum()
 }
 
-/// The squares of how many branches lead to a block, over all blocks: times its parameters, and as they are.
-fn coming_together(func: &Function) -> (u64, u64) {
+/// How many branches lead to a block, over all blocks: times its parameters, squared times its parameters, and squared.
+fn coming_together(func: &Function) -> (u64, u64, u64) {
     let dfg = &func.dfg;
     let mut branches = vec![0_u32; dfg.num_blocks()];
     let mut count = |inst: Inst| {
@@ -99,14 +108,18 @@ fn coming_together(func: &Function) -> (u64, u64) {
             count(last);
         }
     }
-    func.layout.blocks().fold((0, 0), |(merging, all), block| {
-        let square = u64::from(branches[block.as_u32() as usize]).pow(2);
-        let params = dfg.num_block_params(block) as u64;
-        (
-            merging.saturating_add(params.saturating_mul(square)),
-            all.saturating_add(square),
-        )
-    })
+    func.layout
+        .blocks()
+        .fold((0, 0, 0), |(moves, merging, all), block| {
+            let branches = u64::from(branches[block.as_u32() as usize]);
+            let params = dfg.num_block_params(block) as u64;
+            let square = branches * branches;
+            (
+                moves + params * branches,
+                merging.saturating_add(params.saturating_mul(square)),
+                all.saturating_add(square),
+            )
+        })
 }
 
 /// The square of how many loops an instruction stands in, over all instructions. A loop goes from where a branch leads back to, to the
@@ -178,10 +191,18 @@ mod tests {
 
     #[test]
     fn what_comes_together_is_squared() {
-        assert_eq!(coming_together(&fan_in(3, 2)), (18, 9));
-        assert_eq!(of(&fan_in(1 << 13, 4)), Effort::Full);
-        assert_eq!(of(&fan_in((1 << 13) + 1, 4)), Effort::Quick);
-        assert_eq!(of(&fan_in((1 << 14) + 1, 0)), Effort::Least);
+        assert_eq!(coming_together(&fan_in(3, 2)), (6, 18, 9));
+        assert_eq!(of(&fan_in(1 << 13, 4)), Some(Effort::Full));
+        assert_eq!(of(&fan_in((1 << 13) + 1, 4)), Some(Effort::Quick));
+        assert_eq!(of(&fan_in((1 << 14) + 1, 0)), Some(Effort::Least));
+    }
+
+    #[test]
+    fn moves_are_limited() {
+        let values = 1024;
+        let branches = MAX_MOVES as usize / values;
+        assert!(of(&fan_in(branches, values)).is_some());
+        assert_eq!(of(&fan_in(branches + 1, values)), None);
     }
 
     #[test]
@@ -196,8 +217,8 @@ mod tests {
             }
             func
         };
-        assert_eq!(of(&straight(MAX_INSTRUCTIONS)), Effort::Full);
-        assert_eq!(of(&straight(MAX_INSTRUCTIONS + 1)), Effort::Least);
+        assert_eq!(of(&straight(MAX_INSTRUCTIONS)), Some(Effort::Full));
+        assert_eq!(of(&straight(MAX_INSTRUCTIONS + 1)), Some(Effort::Least));
     }
 
     #[test]
@@ -233,9 +254,9 @@ mod tests {
         assert_eq!(nested(&nest(3, true)), 1 + 4 + 9 + 2 * (9 + 4 + 1));
         assert_eq!(nested(&nest(3, false)), 3 * 2);
         assert_eq!(nested(&nest(0, true)), 0);
-        assert_eq!(of(&nest(1000, true)), Effort::Full);
-        assert_eq!(of(&nest(1100, true)), Effort::Least);
-        assert_eq!(of(&nest(1100, false)), Effort::Full);
+        assert_eq!(of(&nest(1000, true)), Some(Effort::Full));
+        assert_eq!(of(&nest(1100, true)), Some(Effort::Least));
+        assert_eq!(of(&nest(1100, false)), Some(Effort::Full));
     }
 
     #[test]
@@ -259,8 +280,8 @@ mod tests {
             }
             func
         };
-        assert_eq!(of(&calls(MAX_INSTRUCTIONS / CALL)), Effort::Full);
-        assert_eq!(of(&calls(MAX_INSTRUCTIONS / CALL + 1)), Effort::Least);
+        assert_eq!(of(&calls(MAX_INSTRUCTIONS / CALL)), Some(Effort::Full));
+        assert_eq!(of(&calls(MAX_INSTRUCTIONS / CALL + 1)), Some(Effort::Least));
     }
 
     #[test]
@@ -281,7 +302,7 @@ mod tests {
             pos.ins().br_table(index, table);
             func
         };
-        assert_eq!(of(&table((1 << 15) - 1)), Effort::Full);
-        assert_eq!(of(&table(1 << 15)), Effort::Quick);
+        assert_eq!(of(&table((1 << 15) - 1)), Some(Effort::Full));
+        assert_eq!(of(&table(1 << 15)), Some(Effort::Quick));
     }
 }

@@ -226,6 +226,8 @@ struct Translator<'p, 'f> {
     handlers_listed: usize,
     /// How many references the collector may have to be told of.
     roots: gc::Roots,
+    /// Calls in the module's code.
+    calls: u32,
     /// Which blocks have which locals.
     local_blocks: size::LocalBlocks,
     /// A constant expression of this instance was beyond a limit.
@@ -263,6 +265,7 @@ impl<'p, 'f> Translator<'p, 'f> {
             clauses_walked: 0,
             handlers_listed: 0,
             roots: gc::Roots::default(),
+            calls: 0,
             local_blocks: size::LocalBlocks::default(),
             too_large: None,
             expected: None,
@@ -394,6 +397,7 @@ pub fn translate(
                 place: module.function_place(function.index, Some(offset)),
             })?;
         t.count_roots_of(&operator);
+        t.count_calls_of(&operator);
         if let Some(message) = t.exceeded() {
             return Err(Error::LimitExceeded {
                 message: message.to_owned(),

@@ -8,21 +8,24 @@
 use super::locals::Local;
 use super::{Translator, ir_config};
 use crate::error::{Error, Result};
+use wasmparser::Operator;
 
 /// Most values, those included that turn out to be the same.
 const MAX_VALUES: usize = 1 << 24;
 
 /// Most instructions. The largest function of those programs has 114,284.
-const MAX_INSTRUCTIONS: usize = 1 << 21;
+const MAX_INSTRUCTIONS: usize = 1 << 22;
+
+/// Most calls that the module has in it: what the code generator keeps for one is 700 bytes.
+const MAX_CALLS: u32 = 1 << 20;
 
 /// Most blocks; the most of those programs is 16,675. To find out which value a local has, bits for all blocks are cleared:
 /// that takes the square of the blocks.
-const MAX_BLOCKS: usize = 1 << 20;
+const MAX_BLOCKS: usize = 1 << 21;
 
 /// Most operands, arguments and results of instructions, taken together, in the space that they take: some of it is never
-/// used. Each argument of a branch that another one has as well is a move in machine code. Of those programs a function of
-/// Ruby has the most, 2²¹.
-const MAX_OPERANDS: usize = 1 << 23;
+/// used. Of those programs a function of Ruby has the most, 2²¹.
+const MAX_OPERANDS: usize = 1 << 24;
 
 /// Most pairs of a local and a block: what locals are in blocks is kept in an array for each local, up to the last
 /// block that has it.
@@ -77,6 +80,20 @@ impl Translator<'_, '_> {
         Ok(())
     }
 
+    /// Counts calls.
+    pub(super) fn count_calls_of(&mut self, operator: &Operator<'_>) {
+        let calls = matches!(
+            operator,
+            Operator::Call { .. }
+                | Operator::CallIndirect { .. }
+                | Operator::CallRef { .. }
+                | Operator::ReturnCall { .. }
+                | Operator::ReturnCallIndirect { .. }
+                | Operator::ReturnCallRef { .. }
+        );
+        self.calls += u32::from(calls);
+    }
+
     /// Why the function is not translated any further.
     pub(super) fn exceeded(&self) -> Option<&'static str> {
         let dfg = &self.builder.func.dfg;
@@ -86,6 +103,8 @@ impl Translator<'_, '_> {
             Some("the function has too many references alive where garbage may be collected")
         } else if dfg.num_insts() > MAX_INSTRUCTIONS {
             Some("the function has too many instructions")
+        } else if self.calls > MAX_CALLS {
+            Some("the function has too many calls")
         } else if dfg.num_blocks() > MAX_BLOCKS {
             Some("the function has too many blocks")
         } else if dfg.num_values() > MAX_VALUES {
