@@ -25,7 +25,7 @@ const MAX_BLOCKS: usize = 1 << 21;
 
 /// Most operands, arguments and results of instructions, taken together, in the space that they take: some of it is never
 /// used. Of those programs a function of Ruby has the most, 2²¹.
-const MAX_OPERANDS: usize = 1 << 24;
+const MAX_OPERANDS: usize = 1 << 26;
 
 /// Most pairs of a local and a block: what locals are in blocks is kept in an array for each local, up to the last
 /// block that has it.
