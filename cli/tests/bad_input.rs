@@ -3,6 +3,8 @@
 //!
 //! The modules are made here, most of them by hand: what is tested is what no producer would emit.
 
+#[path = "bad_input/cost.rs"]
+mod cost;
 #[path = "bad_input/limits.rs"]
 mod limits;
 mod support;

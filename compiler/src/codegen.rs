@@ -7,7 +7,9 @@ use crate::Progress;
 use crate::effort::{self, Effort};
 use crate::error::{Error, Place, Result};
 use crate::fold::Folded;
+use crate::gate::Gate;
 use crate::optimise::machine::optimise;
+use crate::optimise::near;
 use crate::options::Arch;
 use crate::parts;
 use crate::program::{FuncId, HostId, UnknownId};
@@ -171,6 +173,24 @@ impl Scratch {
             builder: FunctionBuilderContext::new(),
         }
     }
+
+    /// Whether what was compiled just now needed much more space than functions do.
+    fn is_large(&self) -> bool {
+        /// Twice as many as the largest function of CPython, Ruby and Yosys has.
+        const MANY: usize = 1 << 18;
+        self.context.func.dfg.num_insts() > MANY
+    }
+}
+
+/// How many bytes of the module a function is.
+fn body_size(env: Env<'_>, symbol: Symbol) -> u64 {
+    match symbol {
+        Symbol::Function(id) | Symbol::Plain(id) | Symbol::Twin(id) => {
+            let range = body_of(env.program, id).body.range();
+            range.end - range.start
+        }
+        _ => 0,
+    }
 }
 
 /// Compiles every function of `work`.
@@ -186,15 +206,17 @@ pub fn compile(
     progress: &dyn Progress,
 ) -> Result<Vec<CompiledFunction>> {
     progress.start(work.len());
+    let gate = Gate::default();
     let results: Vec<Result<CompiledFunction>> = work
         .par_iter()
         .with_max_len(4)
         .map_init(Scratch::new, |scratch, symbol| {
+            let _pass = gate.pass(body_size(env, *symbol));
             let result = guarded(env, *symbol, || {
                 compile_one(env, folded, isas, *symbol, disassemble, scratch)
             });
-            if result.is_err() {
-                // A panic may have left anything behind.
+            if result.is_err() || scratch.is_large() {
+                // A panic may have left anything behind; and what a large function took is not kept for small ones.
                 *scratch = Scratch::new();
             }
             progress.step();
@@ -256,9 +278,15 @@ fn compile_one(
         )));
     }
     let effort = match symbol {
-        Symbol::Steps(_) if folded.parts.len() > parts::MANY => Effort::Quick,
-        _ => effort::of(&context.func),
+        Symbol::Steps(_) if folded.parts.len() > parts::MANY => Effort::Least,
+        _ => effort::of(&context.func).ok_or_else(|| Error::LimitExceeded {
+            message: "the function has too many values where branches come together".to_owned(),
+            place: place(env, symbol),
+        })?,
     };
+    if effort != Effort::Full {
+        near::traps_second(&mut context.func);
+    }
     context
         .compile(isas.of(symbol).of(effort), &mut ControlPlane::default())
         .map_err(|e| match &e.inner {
@@ -329,7 +357,7 @@ fn compile_one(
         unwind,
         disassembly: compiled.vcode.clone(),
     };
-    if env.arch == Arch::X86_64 {
+    if env.arch == Arch::X86_64 && effort == Effort::Full {
         optimise(&mut function, &compiled.bb_starts);
     }
     Ok(function)

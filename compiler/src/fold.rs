@@ -158,6 +158,11 @@ const MAX_MAPPED_RUNS: usize = 8;
 /// Two runs closer than this are one, the zeros between them in the file.
 const MERGE_GAP: u64 = 0x2_0000;
 
+/// A run with more zeros than this in the file, and more of them than [`MAX_ZEROS_SHARE`] times what they are between, is
+/// copied: a megabyte of segments far from each other could otherwise make a file of four gigabytes.
+const MAX_ZEROS: u64 = 16 << 20;
+const MAX_ZEROS_SHARE: u64 = 4;
+
 /// A run farther than this from the one before it is copied: the space between two mapped runs is
 /// mapped as well, and would count as committed memory.
 const MAX_MAPPED_GAP: u64 = 256 << 20;
@@ -410,10 +415,14 @@ impl Sparse {
         for (first, end) in runs {
             let start = first * PAGE / arch.max_page_size() * arch.max_page_size();
             let near = last_end.is_none_or(|last| start.saturating_sub(last) <= MAX_MAPPED_GAP);
+            let pages = self.pages.range(first..end).count() as u64 * PAGE;
+            let zeros = (end - first) * PAGE - pages;
+            let dense = zeros <= MAX_ZEROS || zeros <= MAX_ZEROS_SHARE * pages;
             let overlaps = last_end.is_some_and(|last| start < last);
             if (end - first) * PAGE >= min_mapped(arch)
                 && image.mapped.len() < max_mapped
                 && near
+                && dense
                 && !overlaps
             {
                 image.mapped.push(self.run(start, first, end));
@@ -513,6 +522,23 @@ mod tests {
             assert_eq!(run.bytes.len(), 0x2_0400);
             assert!(run.bytes[..0x400].iter().all(|b| *b == 0));
         }
+    }
+
+    #[test]
+    fn what_is_far_apart_is_not_one_run() {
+        let spread = |count: u64, len: usize| {
+            let bytes = vec![1; len];
+            let writes: Vec<(u64, &[u8])> =
+                (0..count).map(|i| (i * MERGE_GAP, &bytes[..])).collect();
+            runs(&writes, Arch::X86_64)
+        };
+        let few = spread(100, 1);
+        assert_eq!((few.mapped.len(), few.copied.len()), (1, 0));
+        let many = spread(200, 1);
+        assert_eq!((many.mapped.len(), many.copied.len()), (0, 200));
+        // A fifth and more of it is bytes.
+        let dense = spread(200, MERGE_GAP as usize / 5);
+        assert_eq!((dense.mapped.len(), dense.copied.len()), (1, 0));
     }
 
     #[test]

@@ -82,10 +82,10 @@ fn build_one(options: &Options, unwinds: bool, effort: Effort) -> Result<OwnedTa
         ("probestack_strategy", "inline"),
         ("preserve_frame_pointers", frame_pointers),
         ("unwind_info", if unwinds { "true" } else { "false" }),
-        // Where blocks begin, for the pass that shortens branches.
+        // Where blocks begin, for the passes over machine code.
         (
             "machine_code_cfg_info",
-            if options.arch == Arch::X86_64 {
+            if options.arch == Arch::X86_64 && effort == Effort::Full {
                 "true"
             } else {
                 "false"

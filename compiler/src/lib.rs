@@ -11,6 +11,7 @@ pub mod effort;
 pub mod emit;
 pub mod error;
 pub mod fold;
+pub mod gate;
 pub mod isa;
 pub mod layout;
 pub mod legacy_text;

@@ -4,6 +4,7 @@
 //! it is.
 
 pub mod machine;
+pub(crate) mod near;
 
 mod flags;
 mod frame;

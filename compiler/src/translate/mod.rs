@@ -13,6 +13,7 @@ mod exception;
 mod gc;
 mod global;
 mod glue;
+mod locals;
 mod memory;
 mod numeric;
 mod operator;
@@ -40,7 +41,7 @@ use cranelift_codegen::ir::{
     TrapCode, Type, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::CallConv;
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use elfin_abi::trap;
 use std::collections::HashMap;
 
@@ -202,7 +203,7 @@ struct Translator<'p, 'f> {
     dead_depth: u32,
     /// The operators now read can be reached.
     reachable: bool,
-    locals: Vec<Variable>,
+    locals: locals::Locals,
     /// The context parameter.
     context: Option<Value>,
     /// For an i32 that was loaded zero-extended, the i64 it was loaded as: an address computed from it
@@ -210,8 +211,6 @@ struct Translator<'p, 'f> {
     wide: HashMap<Value, Value>,
     /// What is known of references.
     known: HashMap<Value, RefType>,
-    /// The types of locals, in the program.
-    local_types: Vec<ValType>,
     /// This code runs once: it calls where other code does things by itself.
     cold: bool,
     functions: HashMap<Symbol, FuncRef>,
@@ -230,6 +229,8 @@ struct Translator<'p, 'f> {
     handlers_listed: usize,
     /// How many references the collector may have to be told of.
     roots: gc::Roots,
+    /// Calls in the module's code.
+    calls: u32,
     /// Which blocks have which locals.
     local_blocks: size::LocalBlocks,
     /// A constant expression of this instance was beyond a limit.
@@ -250,11 +251,10 @@ impl<'p, 'f> Translator<'p, 'f> {
             control: Vec::new(),
             dead_depth: 0,
             reachable: true,
-            locals: Vec::new(),
+            locals: locals::Locals::default(),
             context: None,
             wide: HashMap::new(),
             known: HashMap::new(),
-            local_types: Vec::new(),
             cold: false,
             functions: HashMap::new(),
             symbols: HashMap::new(),
@@ -268,6 +268,7 @@ impl<'p, 'f> Translator<'p, 'f> {
             clauses_walked: 0,
             handlers_listed: 0,
             roots: gc::Roots::default(),
+            calls: 0,
             local_blocks: size::LocalBlocks::default(),
             too_large: None,
             expected: None,
@@ -385,13 +386,9 @@ pub fn translate(
         t.legacy_tries = exception::legacy_tries(body).map_err(invalid)?;
     }
     let params = t.enter();
-    for (value, ty) in params.into_iter().zip(env.program.ty(function.ty).params()) {
-        t.declare_local(*ty, value);
-    }
-    for local in body.get_locals_reader().map_err(invalid)? {
-        let (count, ty) = local.map_err(invalid)?;
-        t.declare_locals(count, t.program_type(ty));
-    }
+    let types = env.program.ty(function.ty).params().iter().copied();
+    t.declare_all_locals(params.into_iter().zip(types), body)
+        .map_err(invalid)?;
     t.enter_function(env.program.ty(function.ty));
 
     let mut reader = body.get_operators_reader().map_err(invalid)?;
@@ -403,6 +400,7 @@ pub fn translate(
                 place: module.function_place(function.index, Some(offset)),
             })?;
         t.count_roots_of(&operator);
+        t.count_calls_of(&operator);
         if let Some(message) = t.exceeded() {
             return Err(Error::LimitExceeded {
                 message: message.to_owned(),
@@ -421,34 +419,5 @@ fn ir_config() -> cranelift_codegen::isa::TargetFrontendConfig {
         default_call_conv: CallConv::SystemV,
         pointer_width: target_lexicon::PointerWidth::U64,
         page_size_align_log2: 12,
-    }
-}
-
-impl Translator<'_, '_> {
-    fn declare_locals(&mut self, count: u32, ty: ValType) {
-        if count == 0 {
-            return;
-        }
-        let clif = self.env.clif_type(ty);
-        let zero = match ty {
-            ValType::F32 => self.builder.ins().f32const(0.0),
-            ValType::F64 => self.builder.ins().f64const(0.0),
-            ValType::V128 => self.vector_constant(0),
-            _ => self.builder.ins().iconst(clif, 0),
-        };
-        for _ in 0..count {
-            self.declare_local(ty, zero);
-        }
-    }
-
-    fn declare_local(&mut self, ty: ValType, value: Value) {
-        let variable = self.builder.declare_var(self.env.clif_type(ty));
-        if self.env.is_traced(ty) {
-            self.builder.declare_var_needs_stack_map(variable);
-            self.roots.locals += 1;
-        }
-        self.builder.def_var(variable, value);
-        self.locals.push(variable);
-        self.local_types.push(ty);
     }
 }

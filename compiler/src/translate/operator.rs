@@ -58,22 +58,20 @@ impl Translator<'_, '_> {
             Operator::TypedSelect { ty } => self.select(Some(ty)),
 
             Operator::LocalGet { local_index } => {
-                self.touch_local(local_index);
-                let value = self.builder.use_var(self.locals[local_index as usize]);
-                self.know(value, self.local_types[local_index as usize]);
+                let local = self.touch_local(local_index);
+                let value = self.builder.use_var(local.variable);
+                self.know(value, local.ty);
                 self.push(value);
             }
             Operator::LocalSet { local_index } => {
-                self.touch_local(local_index);
+                let local = self.touch_local(local_index);
                 let value = self.pop();
-                self.builder
-                    .def_var(self.locals[local_index as usize], value);
+                self.builder.def_var(local.variable, value);
             }
             Operator::LocalTee { local_index } => {
-                self.touch_local(local_index);
+                let local = self.touch_local(local_index);
                 let value = self.pop();
-                self.builder
-                    .def_var(self.locals[local_index as usize], value);
+                self.builder.def_var(local.variable, value);
                 self.push(value);
             }
             Operator::GlobalGet { global_index } => self.global_get(global_index),

@@ -5,8 +5,10 @@
 //! a parameter of all blocks behind. Without limits some kilobytes could take all memory there is. The largest function
 //! of CPython, Ruby and Yosys has 870,134 values.
 
+use super::locals::Local;
 use super::{Translator, ir_config};
 use crate::error::{Error, Result};
+use wasmparser::Operator;
 
 /// Most values, those included that turn out to be the same.
 const MAX_VALUES: usize = 1 << 24;
@@ -14,7 +16,15 @@ const MAX_VALUES: usize = 1 << 24;
 /// Most instructions. The largest function of those programs has 114,284.
 const MAX_INSTRUCTIONS: usize = 1 << 22;
 
-/// Most operands, arguments and results of instructions, taken together.
+/// Most calls that the module has in it: what the code generator keeps for one is 700 bytes.
+const MAX_CALLS: u32 = 1 << 20;
+
+/// Most blocks; the most of those programs is 16,675. To find out which value a local has, bits for all blocks are cleared:
+/// that takes the square of the blocks.
+const MAX_BLOCKS: usize = 1 << 21;
+
+/// Most operands, arguments and results of instructions, taken together, in the space that they take: some of it is never
+/// used. Of those programs a function of Ruby has the most, 2²¹.
 const MAX_OPERANDS: usize = 1 << 26;
 
 /// Most pairs of a local and a block: what locals are in blocks is kept in an array for each local, up to the last
@@ -44,11 +54,13 @@ impl LocalBlocks {
 }
 
 impl Translator<'_, '_> {
-    /// Notes that the current block has a local.
-    pub(super) fn touch_local(&mut self, local: u32) {
+    /// A local, of which is noted that the current block has it.
+    pub(super) fn touch_local(&mut self, index: u32) -> Local {
+        let local = self.locals.get(index);
         if let Some(block) = self.builder.current_block() {
-            self.local_blocks.touch(local as usize, block.as_u32());
+            self.local_blocks.touch(local.slot, block.as_u32());
         }
+        local
     }
 
     /// Ends a function that evaluated constant expressions.
@@ -68,6 +80,20 @@ impl Translator<'_, '_> {
         Ok(())
     }
 
+    /// Counts calls.
+    pub(super) fn count_calls_of(&mut self, operator: &Operator<'_>) {
+        let calls = matches!(
+            operator,
+            Operator::Call { .. }
+                | Operator::CallIndirect { .. }
+                | Operator::CallRef { .. }
+                | Operator::ReturnCall { .. }
+                | Operator::ReturnCallIndirect { .. }
+                | Operator::ReturnCallRef { .. }
+        );
+        self.calls += u32::from(calls);
+    }
+
     /// Why the function is not translated any further.
     pub(super) fn exceeded(&self) -> Option<&'static str> {
         let dfg = &self.builder.func.dfg;
@@ -77,6 +103,10 @@ impl Translator<'_, '_> {
             Some("the function has too many references alive where garbage may be collected")
         } else if dfg.num_insts() > MAX_INSTRUCTIONS {
             Some("the function has too many instructions")
+        } else if self.calls > MAX_CALLS {
+            Some("the function has too many calls")
+        } else if dfg.num_blocks() > MAX_BLOCKS {
+            Some("the function has too many blocks")
         } else if dfg.num_values() > MAX_VALUES {
             Some(
                 "the function has too many values: parameters of blocks, and locals that differ by where one comes from",

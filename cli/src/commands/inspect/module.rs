@@ -6,6 +6,7 @@
 use elfin_abi::host;
 use elfin_compiler::{Error, Place, Printable, parse};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use wasmparser::types::{CoreTypeId, EntityType, TypesRef};
 use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TableType, Validator, WasmFeatures};
 
@@ -205,24 +206,23 @@ fn needs(described: &Described, verdict: Option<&Error>) -> Vec<String> {
         })
         .into_iter()
         .collect();
-    let mut modules: Vec<&str> = Vec::new();
+    // In the order in which they come first, and whether only functions are wanted of them.
+    let mut modules: Vec<(&str, bool)> = Vec::new();
+    let mut positions: HashMap<&str, usize> = HashMap::new();
     for import in described.imports.iter().filter(|import| !import.provided) {
-        if !modules.contains(&import.module.as_str()) {
-            modules.push(&import.module);
-        }
+        let module = import.module.as_str();
+        let position = *positions.entry(module).or_insert_with(|| {
+            modules.push((module, true));
+            modules.len() - 1
+        });
+        modules[position].1 &= import.ty.kind == "func";
     }
-    for module in modules {
-        let of_it = || {
-            described
-                .imports
-                .iter()
-                .filter(|import| !import.provided && import.module == module)
-        };
+    for (module, functions) in modules {
         let name = Printable(module).to_string();
         let from = if name.is_empty() { r#""""# } else { &name };
         needs.push(if host::HOST_FUNCTIONS.iter().any(|function| function.module == module) {
             "host functions that elfin does not have; or --unknown-imports trap".to_owned()
-        } else if of_it().all(|import| import.ty.kind == "func") {
+        } else if functions {
             format!("a module for the imports from {from}: --link {name}=FILE, or --unknown-imports trap")
         } else {
             format!("a module for the imports from {from}: --link {name}=FILE")
