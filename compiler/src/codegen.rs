@@ -278,7 +278,7 @@ fn compile_one(
         )));
     }
     let effort = match symbol {
-        Symbol::Steps(_) if folded.parts.len() > parts::MANY => Effort::Least,
+        Symbol::Steps(_) if folded.parts.len() > parts::MANY => Effort::Quick,
         _ => effort::of(&context.func).ok_or_else(|| Error::LimitExceeded {
             message: "the function has too many values where branches come together".to_owned(),
             place: place(env, symbol),
