@@ -60,6 +60,7 @@ fn guests() {
     // Modules that need more options to be built are left to the tests of those options.
     let special = [
         "add.wat",
+        "helped.wat",
         "main.wat",
         "missing.wat",
         "opaque.wat",

@@ -150,7 +150,7 @@ fn more_calls_than_a_function_may_have() {
 #[test]
 fn locals_that_every_call_of_a_try_may_end_with() {
     let locals = "i32 ".repeat(400);
-    let calls: String = (0..12_000)
+    let calls: String = (0..24_000)
         .map(|i| format!("(local.set {} (i32.const {i})) (call $f)", i % 400))
         .collect();
     let used: String = (0..400)
