@@ -147,8 +147,8 @@ pub struct Summary {
     pub legacy_try: bool,
     /// It makes objects.
     pub allocates: bool,
-    /// It has an operator for which newer processors of x86_64 have an instruction and the baseline has many
-    /// ([`crate::twins`]).
+    /// For so many of its operators newer processors of x86_64 have an instruction where the baseline has many that it
+    /// is worth second code ([`crate::twins`]).
     pub gains: bool,
     /// Number of operators.
     pub operators: u32,

@@ -3,8 +3,7 @@
 //! In: bodies with what the validator knows of the module. Out: a [`Body`] for each, in their order; or the first error
 //! by position, so that the message does not depend on the number of threads.
 
-use super::gains::gains;
-use super::{exceeded, feature, invalid, summary, unsupported};
+use super::{exceeded, feature, gains, invalid, summary, unsupported};
 use crate::error::Result;
 use crate::module::{Body, Module, Summary};
 use rayon::prelude::*;
@@ -62,6 +61,7 @@ fn read<'a>(
         return Err(exceeded(&what, MAX_BODY_BYTES, at(range.start)));
     }
     let mut summary = Summary::default();
+    let mut gaining = 0;
     // A body may be valid and need a feature that elfin lacks: the whole body is validated before it is
     // said, for "invalid" is the stronger word.
     let mut lacking: Option<(String, u64)> = None;
@@ -80,7 +80,7 @@ fn read<'a>(
         let (operator, offset) = operators.read_with_offset().map_err(invalid)?;
         validator.op(offset, &operator).map_err(invalid)?;
         summary.operators += 1;
-        summary.gains |= gains(&operator);
+        gaining += u32::from(gains::gains(&operator));
         summary::note(&operator, &mut summary);
         if let Some(feature) = feature::lacking_for_operator(&operator) {
             lacking.get_or_insert((feature, offset));
@@ -101,6 +101,7 @@ fn read<'a>(
     if let Some((feature, offset)) = lacking {
         return Err(unsupported(&feature, at(offset)));
     }
+    summary.gains = gains::pays(gaining, summary.operators);
     summary::settle(&mut summary);
     Ok(Body { body, summary })
 }
